@@ -1,0 +1,185 @@
+# Everything is built from source into bin/, and only when something has changed. `make help` lists what there is.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The image that is built and deployed, and the program that builds it.
+IMG ?= tenure:latest
+CONTAINER_TOOL ?= docker
+# What speaks to the cluster that KUBECONFIG names.
+KUBECTL ?= bin/kubectl
+# More flags for `go test`, such as TESTFLAGS='-run Expiry -v'.
+TESTFLAGS ?=
+
+# Building, vetting and linting take the same flags, because they then share one build cache. Nothing is stamped with
+# the state of the checkout: that fails in a checkout that belongs to somebody else.
+BUILD_ENV := CGO_ENABLED=0 GOFLAGS='$(strip $(GOFLAGS) -trimpath -buildvcs=false)'
+BUILD := $(BUILD_ENV) hack/tools/gobuild
+GOLANGCI_LINT := $(CURDIR)/bin/tools/golangci-lint
+
+# Modules beside the root one. Each is a few lines that import whole programs; to vet or lint them in full would take
+# minutes for what these programs consist of. That they build is their check.
+TOOL_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/*/go.mod))
+
+# What the programs of the root module are made of. Folders are listed too, because they change when a file goes.
+sources = $(shell find $(1) \( -type d -o -type f ! -name '*_test.go' \) 2>/dev/null) go.mod go.sum
+
+##@ Try it
+
+.PHONY: run
+run: controlplane bin/manager bin/run ## Start a local control plane, the operator and samples (SAMPLES=none, PORT=8443).
+	@exec bin/run
+
+##@ Develop
+
+.PHONY: build
+build: bin/manager ## Build the operator.
+
+.PHONY: test
+test: controlplane ## Run all tests, on a real API server too (TESTFLAGS='-run Expiry -v').
+	@CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
+
+.PHONY: test-pure
+test-pure: ## Run the tests of the API and of the pure core alone, in seconds.
+	@go test $(TESTFLAGS) ./api/... ./controllers/internal/lifecycle/...
+
+.PHONY: generate manifests
+generate manifests: bin/.generated ## Generate deep copies and CRDs from the types in api/.
+	@cd bin/.generated; find * -type f | while read -r file; do \
+	  cmp -s $$file ../../$$file || { mkdir -p ../../$${file%/*}; cp $$file ../../$$file; echo "generated $$file"; }; \
+	done
+	@for file in config/crd/bases/*; do [[ -e bin/.generated/$$file ]] || { rm $$file; echo "removed $$file"; }; done
+
+.PHONY: fmt
+fmt: bin/tools/golangci-lint ## Format the Go code.
+	@for module in . $(TOOL_MODULES); do (cd $$module; $(GOLANGCI_LINT) fmt ./...); done
+
+.PHONY: lint
+lint: bin/tools/golangci-lint ## Lint the Go code; the types in api/ by the conventions of Kubernetes APIs.
+	@$(BUILD_ENV) $(GOLANGCI_LINT) run ./...
+	@for module in $(TOOL_MODULES); do (cd $$module; $(BUILD_ENV) $(GOLANGCI_LINT) run --fast-only ./...); done
+
+.PHONY: verify
+verify: verify-generated verify-modules vet lint verify-tree ## Check what a change must hold: generated files, modules, format, vet, lint, clean tree.
+
+.PHONY: clean
+clean: ## Remove everything that was built.
+	@rm -rf bin .local
+
+##@ Install
+
+.PHONY: build-installer
+build-installer: $(filter bin/kubectl,$(KUBECTL)) ## Write all manifests into one file, bin/install.yaml (IMG=registry/tenure:v1).
+	@mkdir -p bin/install
+	@image='$(IMG)'; name=$$image; version=; \
+	if [[ $$image == *@* ]]; then name=$${image%@*} version="digest: $${image#*@}"; \
+	elif [[ $${image##*/} == *:* ]]; then name=$${image%:*} version="newTag: '$${image##*:}'"; fi; \
+	printf 'resources: [../../config/default]\nimages:\n- name: tenure\n  newName: %s\n  %s\n' "$$name" "$$version" > bin/install/kustomization.yaml
+	@$(KUBECTL) kustomize bin/install > bin/install/install.yaml; mv bin/install/install.yaml bin/install.yaml
+
+.PHONY: docker-build
+docker-build: ## Build the operator's image (IMG=, CONTAINER_TOOL=podman).
+	@$(CONTAINER_TOOL) build -t $(IMG) -f config/manager/Dockerfile .
+
+.PHONY: install
+install: $(filter bin/kubectl,$(KUBECTL)) ## Install the CRDs into the cluster of KUBECONFIG.
+	@$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: $(filter bin/kubectl,$(KUBECTL)) ## Remove the CRDs, and with them every User, Group and record. Undeploy afterwards.
+	@$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: build-installer ## Install everything: CRDs, RBAC and the operator (IMG=).
+	@$(KUBECTL) apply --server-side -f bin/install.yaml
+
+.PHONY: undeploy
+undeploy: build-installer ## Remove the operator and its RBAC; the CRDs and what people declared stay.
+	@awk 'BEGIN { RS = ORS = "---\n" } !/(^|\n)kind: CustomResourceDefinition\n/' bin/install.yaml | $(KUBECTL) delete --ignore-not-found -f -
+
+# What the targets above are made of.
+
+bin/manager: $(call sources,main.go api controllers)
+	@echo "Building the operator"
+	@$(BUILD) . $@ .
+
+bin/run: $(call sources,hack/run hack/local api)
+	@echo "Building the local runner"
+	@$(BUILD) . $@ ./hack/run
+
+# With KUBEBUILDER_ASSETS, etcd and kube-apiserver are taken from there; kube-controller-manager and kubectl are built
+# if it lacks them, as the archives it usually points to do.
+CONTROL_PLANE := bin/etcd bin/kube-apiserver bin/kube-controller-manager bin/kubectl
+ifneq ($(KUBEBUILDER_ASSETS),)
+export KUBEBUILDER_ASSETS := $(abspath $(KUBEBUILDER_ASSETS))
+ifeq ($(words $(wildcard $(addprefix $(KUBEBUILDER_ASSETS)/,kube-controller-manager kubectl))),2)
+CONTROL_PLANE_NEEDED :=
+endif
+endif
+CONTROL_PLANE_NEEDED ?= $(CONTROL_PLANE)
+
+.PHONY: controlplane
+controlplane: $(CONTROL_PLANE_NEEDED)
+
+$(CONTROL_PLANE): bin/controlplane
+	@ln -sf controlplane $@
+
+bin/controlplane: $(wildcard hack/controlplane/*)
+	@echo "Building etcd, kube-apiserver, kube-controller-manager and kubectl from source, once: about 4 minutes on two cores"
+	@version=$$(awk '$$1 == "k8s.io/kubernetes" { print $$2 }' hack/controlplane/go.mod); \
+	minor=$${version#v1.}; \
+	component=k8s.io/component-base/version; client=k8s.io/client-go/pkg/version; \
+	$(BUILD) hack/controlplane $@ -ldflags "-s -w \
+	  -X $$component.gitVersion=$$version -X $$component.gitMajor=1 -X $$component.gitMinor=$${minor%%.*} \
+	  -X $$client.gitVersion=$$version" .
+
+bin/tools/controller-gen: hack/tools/go.mod hack/tools/go.sum
+	@echo "Building controller-gen, once"
+	@$(BUILD) hack/tools $@ -ldflags '-s -w' sigs.k8s.io/controller-tools/cmd/controller-gen
+
+bin/tools/golangci-lint: hack/tools/go.mod hack/tools/go.sum $(wildcard hack/tools/golangci-lint/*)
+	@echo "Building golangci-lint with kube-api-linter, once: about a minute on two cores"
+	@$(BUILD) hack/tools $@ -ldflags '-s -w' ./golangci-lint
+
+# Generated beside the tree: a file that is as it was keeps its time, so that nothing is rebuilt, and verifying changes
+# nothing.
+.PHONY: bin/.generated
+bin/.generated: bin/tools/controller-gen
+	@rm -rf $@
+	@mkdir -p $@/api/v1alpha1 $@/config/crd/bases
+	@bin/tools/controller-gen object crd paths=./api/v1alpha1 \
+	  output:object:dir=$@/api/v1alpha1 output:crd:dir=$@/config/crd/bases
+
+.PHONY: verify-generated
+verify-generated: bin/.generated
+	@{ diff -ruN config/crd/bases bin/.generated/config/crd/bases && \
+	   diff -uN api/v1alpha1/zz_generated.deepcopy.go bin/.generated/api/v1alpha1/zz_generated.deepcopy.go; } || \
+	 { echo "Generated files are not what api/v1alpha1 says (- as they are, + as they should be): run 'make generate'." >&2; exit 1; }
+
+.PHONY: verify-modules
+verify-modules:
+	@for module in . $(TOOL_MODULES); do (cd $$module; go mod tidy -diff) || \
+	  { echo "$$module/go.mod or go.sum is not tidy: run 'go mod tidy' in $$module." >&2; exit 1; }; done
+
+.PHONY: vet
+vet:
+	@$(BUILD_ENV) go vet ./...
+
+# Compared with the index: what is staged or committed is what was verified.
+.PHONY: verify-tree
+verify-tree:
+	@if [[ ! -e .git ]]; then echo "Not a git checkout: whether the tree is clean was not checked."; exit; fi; \
+	changed=$$(git diff --name-only; git ls-files --others --exclude-standard); \
+	if [[ -n $$changed ]]; then \
+	  echo "The tree is not clean: run 'git add' on these and commit them, or let .gitignore name them:" >&2; \
+	  sed 's/^/  /' <<< "$$changed" >&2; exit 1; \
+	fi
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z -]*:.*## / { sub(/ .*/, "", $$1); printf "  %-16s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,76 @@
+package v1alpha1
+
+// Annotations that people and applications set.
+const (
+	// AnnotationRelease names the holds to release, separated by commas. It is consumed: the annotation disappears
+	// together with the holds.
+	AnnotationRelease = "tenure.dev/release"
+
+	// AnnotationLastActivity is the time, in RFC 3339 with whole seconds, at which an application last saw the user.
+	AnnotationLastActivity = "tenure.dev/last-activity"
+
+	// AnnotationReason gives the reason for a deletion.
+	AnnotationReason = "tenure.dev/reason"
+
+	// AnnotationOnBehalfOf is an automated writer's claim about the person for whom it acts. It is recorded as a
+	// claim, never as the actor.
+	AnnotationOnBehalfOf = "tenure.dev/on-behalf-of"
+
+	// AnnotationGrantsFrom, on a namespace, names the organizations (separated by commas) whose groups may grant roles
+	// in it. Without it no RoleBinding is made there.
+	AnnotationGrantsFrom = "tenure.dev/grants-from"
+)
+
+// Annotations that the operator or admission owns.
+const (
+	// AnnotationIdentity is the identity of a User or Membership that survives a backup: the UID of the object that
+	// first carried it. An object that is created with one continues that object's history.
+	AnnotationIdentity = "tenure.dev/identity"
+
+	// AnnotationActor names who last changed what is declared about the lifecycle, as JSON of an Actor.
+	AnnotationActor = "tenure.dev/actor"
+
+	// AnnotationFirstActivity is the time of the first activity ever reported. It is kept beside status because Active
+	// must survive the loss of status.
+	AnnotationFirstActivity = "tenure.dev/first-activity"
+
+	// AnnotationHeldOpen is the newest deadline that a guard holds back: automatic causes up to this instant do not
+	// cut access. It is an input to the computation of the user's and of its memberships' states.
+	AnnotationHeldOpen = "tenure.dev/held-open"
+
+	// AnnotationTransition names, on an object that an effect changed, the Transition that did it.
+	AnnotationTransition = "tenure.dev/transition"
+)
+
+// Labels on what the operator creates.
+const (
+	// LabelUser names the User that a Transition or a RoleBinding belongs to.
+	LabelUser = "tenure.dev/user"
+
+	// LabelMembership names the Membership that a Transition or a RoleBinding belongs to.
+	LabelMembership = "tenure.dev/membership"
+
+	// LabelGroup names the Group whose grant a RoleBinding is.
+	LabelGroup = "tenure.dev/group"
+
+	// LabelOrganization names the organization (a namespace) that a RoleBinding comes from.
+	LabelOrganization = "tenure.dev/organization"
+
+	// LabelManagedBy is the well-known label that marks what the operator manages; its value is ManagedBy.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "tenure"
+)
+
+// Finalizer is on every User and Membership: access is closed and the Transition written before the object goes.
+const Finalizer = "tenure.dev/lifecycle"
+
+// Names of the holds that the operator sets on memberships. They are reserved.
+const (
+	// HoldUserSuspended is latched on each membership of a user who enters Suspended.
+	HoldUserSuspended = "user-suspended"
+
+	// HoldUserRemoved is latched on each membership of a user who enters Removed or is deleted.
+	HoldUserRemoved = "user-removed"
+)

@@ -1,0 +1,189 @@
+// Package group reconciles Groups: it counts members and says who leads and whether every role is staffed.
+package group
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/summary"
+	"tenure.dev/tenure/controllers/internal/tally"
+	"tenure.dev/tenure/controllers/internal/wake"
+	"tenure.dev/tenure/controllers/internal/watch"
+	"tenure.dev/tenure/controllers/internal/write"
+)
+
+// interval is the least time between two writes about one group.
+const interval = time.Second
+
+// Reconciler reconciles Groups.
+type Reconciler struct {
+	client.Client
+
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
+
+	members *tally.Tally[*v1alpha1.Membership]
+	pace    *wake.Pace
+}
+
+// Classes of memberships that a group counts.
+const (
+	total  = "total"
+	active = "active"
+)
+
+// activeAs is the class of the active holders of a role.
+func activeAs(role string) string { return "active as " + role }
+
+func newTally() *tally.Tally[*v1alpha1.Membership] {
+	return &tally.Tally[*v1alpha1.Membership]{
+		Of: func(m *v1alpha1.Membership) client.ObjectKey {
+			return client.ObjectKey{Namespace: m.Namespace, Name: m.Spec.GroupRef.Name}
+		},
+		Classes: func(m *v1alpha1.Membership) []string {
+			classes := []string{total}
+			if m.Status.State == v1alpha1.StateActive {
+				classes = append(classes, active)
+				for _, role := range m.Spec.Roles {
+					classes = append(classes, activeAs(role))
+				}
+			}
+			return classes
+		},
+	}
+}
+
+// SetupWithManager adds the controller to a manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	r.members = newTally()
+	r.pace = &wake.Pace{Clock: r.Clock, Interval: interval}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("group").
+		Watches(&v1alpha1.Group{}, watch.Self()).
+		Watches(&v1alpha1.Membership{}, r.members.Handler()).
+		Watches(&v1alpha1.User{}, watch.When(access, r.ledBy)).
+		WithOptions(options).
+		Complete(r)
+}
+
+func access(before, after *v1alpha1.User) bool {
+	return before.Status.Access != after.Status.Access
+}
+
+func (r *Reconciler) ledBy(ctx context.Context, user *v1alpha1.User) ([]reconcile.Request, error) {
+	groups, err := index.GroupsLedBy(ctx, r, user.Namespace, user.Name)
+	return watch.Requests(groups), err
+}
+
+// Reconcile brings the status of one Group up to date.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	before, err := observe.Get[v1alpha1.Group](ctx, r, req.Namespace, req.Name)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if before == nil || !before.DeletionTimestamp.IsZero() {
+		r.pace.Forget(req.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	name, acting := leaderOf(before)
+	leader, err := observe.Get[v1alpha1.User](ctx, r, req.Namespace, name)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+
+	group := before.DeepCopy()
+	summarize(group, r.members.Counts(req.NamespacedName), v1alpha1.GroupLeader{
+		Name: name, Acting: acting, Active: leader != nil && leader.Status.Access == v1alpha1.AccessGranted,
+	}, leader != nil, r.Clock.Now())
+	if onlyCountsDiffer(before, group) {
+		if wait := r.pace.Wait(req.NamespacedName); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+	}
+	written, err := write.Status(ctx, r, before, group)
+	if written {
+		r.tell(before, group)
+	}
+	return wake.OnConflict(ctrl.Result{}, err)
+}
+
+// leaderOf is who leads a group now: who stands in for the declared leader, or the declared one.
+func leaderOf(group *v1alpha1.Group) (name string, acting bool) {
+	declared := group.Spec.LeaderRef.Name
+	for i := range group.Spec.Acting {
+		if group.Spec.Acting[i].For == declared && group.Spec.Acting[i].Name != "" {
+			return group.Spec.Acting[i].Name, true
+		}
+	}
+	return declared, false
+}
+
+func summarize(group *v1alpha1.Group, counts tally.Counts, leader v1alpha1.GroupLeader, leaderFound bool, now time.Time) {
+	status := &group.Status
+	status.ObservedGeneration = group.Generation
+	status.Members = v1alpha1.MembershipCounts{Active: counts[active], Total: counts[total]}
+	status.Leader = leader
+	for _, condition := range []metav1.Condition{ready(leader, leaderFound), staffed(group, counts)} {
+		condition.ObservedGeneration = group.Generation
+		condition.LastTransitionTime = metav1.NewTime(now)
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+}
+
+func ready(leader v1alpha1.GroupLeader, found bool) metav1.Condition {
+	if leader.Name != "" && !found {
+		return summary.Condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonUnknownReference,
+			"The leader, User "+leader.Name+", does not exist: create the user, or name another leader in leaderRef")
+	}
+	return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force")
+}
+
+func staffed(group *v1alpha1.Group, counts tally.Counts) metav1.Condition {
+	var short []string
+	for i := range group.Spec.Roles {
+		role := &group.Spec.Roles[i]
+		if least, has := ptr.Deref(role.MinimumActive, 0), counts[activeAs(role.Name)]; has < least {
+			short = append(short, fmt.Sprintf("role %s has %d active of at least %d", role.Name, has, least))
+		}
+	}
+	if len(short) > 0 {
+		return summary.Condition(v1alpha1.ConditionStaffed, false, v1alpha1.ReasonUnderstaffed,
+			strings.Join(short, "; ")+": give the role to another active member")
+	}
+	return summary.Condition(v1alpha1.ConditionStaffed, true, v1alpha1.ReasonStaffed, "Every role has as many active holders as it needs")
+}
+
+// onlyCountsDiffer tells whether the write can wait a moment.
+func onlyCountsDiffer(before, after *v1alpha1.Group) bool {
+	was, is := before.Status, after.Status
+	counted := was
+	counted.Members, counted.Conditions = is.Members, is.Conditions
+	return len(was.Conditions) > 0 && equality.Semantic.DeepEqual(counted, is) && !equality.Semantic.DeepEqual(was, is)
+}
+
+// tell emits Events about what this pass has changed. A new group that nobody has joined yet is no news.
+func (r *Reconciler) tell(before, after *v1alpha1.Group) {
+	was, is := before.Status.Conditions, after.Status.Conditions
+	if summary.HasReason(was, v1alpha1.ConditionStaffed, v1alpha1.ReasonStaffed) && summary.HasReason(is, v1alpha1.ConditionStaffed, v1alpha1.ReasonUnderstaffed) {
+		summary.Warning(r.Recorder, after, v1alpha1.ReasonUnderstaffed, meta.FindStatusCondition(is, v1alpha1.ConditionStaffed).Message)
+	}
+	if summary.HasReason(was, v1alpha1.ConditionStaffed, v1alpha1.ReasonUnderstaffed) && summary.HasReason(is, v1alpha1.ConditionStaffed, v1alpha1.ReasonStaffed) {
+		summary.Normal(r.Recorder, after, v1alpha1.ReasonStaffed, meta.FindStatusCondition(is, v1alpha1.ConditionStaffed).Message)
+	}
+}

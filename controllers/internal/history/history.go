@@ -1,0 +1,204 @@
+// Package history reads and writes Transitions: the record of a subject's changes of state, which is also what makes
+// each change happen once. A Transition's name counts the subject's changes, so that of two writers one succeeds.
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+)
+
+// Subject is whose history it is.
+type Subject struct {
+	Kind   v1alpha1.SubjectKind
+	Object client.Object
+}
+
+// Identity is what the history belongs to: the annotation that survives a backup, or the UID of an object that has
+// none yet.
+func (s Subject) Identity() string {
+	if identity := s.Object.GetAnnotations()[v1alpha1.AnnotationIdentity]; identity != "" {
+		return identity
+	}
+	return string(s.Object.GetUID())
+}
+
+// History is what is known about a subject's changes.
+type History struct {
+	// Newest Transition of the subject's identity; nil when there is none.
+	Newest *v1alpha1.Transition
+
+	// Running are the Transitions of the identity whose effects are not all done, oldest first.
+	Running []*v1alpha1.Transition
+
+	// last is the highest number in use for the subject's name, of whatever identity.
+	last int
+}
+
+// Of reads a subject's history. Where the status already names a Transition that the cache does not have yet, the
+// status is right.
+func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.LastTransition, causes []v1alpha1.Cause) (History, error) {
+	all, err := index.TransitionsOf(ctx, reader, s.Object.GetNamespace(), s.Kind, s.Object.GetName())
+	if err != nil {
+		return History{}, err
+	}
+	history, newest := History{}, 0
+	for i := range all {
+		transition := &all[i]
+		number := Number(transition.Name)
+		history.last = max(history.last, number)
+		if transition.Spec.Subject.Identity != s.Identity() {
+			continue
+		}
+		if number > newest {
+			newest, history.Newest = number, transition
+		}
+		if !Complete(transition) {
+			history.Running = append(history.Running, transition)
+		}
+	}
+	if number := Number(recorded.Name); number > newest {
+		history.last = max(history.last, number)
+		history.Newest = fromStatus(s, recorded, causes)
+		if !recorded.Complete {
+			history.Running = append(history.Running, history.Newest)
+		}
+	}
+	return history, nil
+}
+
+// fromStatus is as much of a Transition as the subject's status tells.
+func fromStatus(s Subject, recorded v1alpha1.LastTransition, causes []v1alpha1.Cause) *v1alpha1.Transition {
+	transition := &v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{Name: recorded.Name, Namespace: s.Object.GetNamespace()},
+		Spec:       v1alpha1.TransitionSpec{From: recorded.From, To: recorded.To, Time: recorded.Time},
+	}
+	if len(causes) > 0 && causes[0].Type == v1alpha1.CauseDeleted {
+		transition.Spec.Cause.Type = v1alpha1.TransitionDeleted
+	}
+	return transition
+}
+
+// Number is the count in a Transition's name: 3 of user.alice.3. Zero where there is none.
+func Number(name string) int {
+	number, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
+	if err != nil {
+		return 0
+	}
+	return number
+}
+
+// Complete tells whether every effect of a Transition is done. One with an empty plan is complete as created.
+func Complete(t *v1alpha1.Transition) bool {
+	return len(t.Spec.Plan) == 0 || meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionComplete)
+}
+
+// Entry is a change of state that is about to be recorded.
+type Entry struct {
+	Subject Subject
+	Change  *lifecycle.Change
+	Policy  v1alpha1.PolicySnapshot
+	Plan    []v1alpha1.PlannedEffect
+	Now     time.Time
+}
+
+// Record writes the entry as the subject's next Transition. If that was written before, by a pass that was interrupted,
+// it returns what was written then; if something else took its number, the caller's view is stale and a conflict is
+// returned.
+func (h History) Record(ctx context.Context, writer client.Client, live client.Reader, entry Entry) (*v1alpha1.Transition, error) {
+	transition := h.transition(entry)
+	err := writer.Create(ctx, transition)
+	if err == nil {
+		return transition, nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return nil, fmt.Errorf("record Transition %s: %w", transition.Name, err)
+	}
+	existing := &v1alpha1.Transition{}
+	if err := live.Get(ctx, client.ObjectKeyFromObject(transition), existing); err != nil {
+		return nil, fmt.Errorf("read Transition %s, which exists already: %w", transition.Name, err)
+	}
+	if existing.Spec.Subject != transition.Spec.Subject || existing.Spec.To != transition.Spec.To || existing.Spec.From != transition.Spec.From {
+		return nil, apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), transition.Name,
+			fmt.Errorf("it records another change, to %s; the cache is behind", existing.Spec.To))
+	}
+	return existing, nil
+}
+
+func (h History) transition(entry Entry) *v1alpha1.Transition {
+	object, kind := entry.Subject.Object, entry.Subject.Kind
+	label := v1alpha1.LabelUser
+	if kind == v1alpha1.SubjectMembership {
+		label = v1alpha1.LabelMembership
+	}
+	return &v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      fmt.Sprintf("%s.%s.%d", strings.ToLower(string(kind)), object.GetName(), h.last+1),
+			Namespace: object.GetNamespace(),
+			Labels:    map[string]string{label: object.GetName()},
+		},
+		Spec: v1alpha1.TransitionSpec{
+			Subject:      v1alpha1.Subject{Kind: kind, Name: object.GetName(), UID: object.GetUID(), Identity: entry.Subject.Identity()},
+			From:         entry.Change.From,
+			To:           entry.Change.To,
+			Cause:        entry.Change.Cause,
+			Reason:       reason(entry),
+			Actor:        actor(entry),
+			Time:         metav1.NewTime(entry.Change.Time),
+			ObservedTime: metav1.NewTime(entry.Now),
+			Policy:       entry.Policy,
+			Plan:         entry.Plan,
+		},
+	}
+}
+
+func reason(entry Entry) string {
+	if given := entry.Subject.Object.GetAnnotations()[v1alpha1.AnnotationReason]; entry.Change.Cause.Type == v1alpha1.TransitionDeleted && given != "" {
+		return truncate(given, 1024)
+	}
+	return entry.Change.Reason
+}
+
+// actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
+// neither is known.
+func actor(entry Entry) v1alpha1.Actor {
+	switch {
+	case entry.Change.Automatic():
+		return v1alpha1.Actor{Username: v1alpha1.ActorDeadline}
+	case entry.Change.Cause.Type == v1alpha1.TransitionUserStateChanged,
+		entry.Change.Cause.Name == v1alpha1.HoldUserSuspended, entry.Change.Cause.Name == v1alpha1.HoldUserRemoved:
+		return v1alpha1.Actor{Username: v1alpha1.ActorUser}
+	}
+	annotations := entry.Subject.Object.GetAnnotations()
+	var stamped v1alpha1.Actor
+	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
+		return v1alpha1.Actor{}
+	}
+	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf], 1024)
+	return stamped
+}
+
+func truncate(s string, most int) string {
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:most-1]) + "…"
+}
+
+// Summary is what a subject's status says about its newest Transition.
+func Summary(t *v1alpha1.Transition, running bool) v1alpha1.LastTransition {
+	return v1alpha1.LastTransition{Name: t.Name, From: t.Spec.From, To: t.Spec.To, Time: t.Spec.Time, Complete: !running}
+}

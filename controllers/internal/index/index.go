@@ -1,0 +1,216 @@
+// Package index holds every look-up that is not by name: the indexes on the manager's cache, and one function for each
+// question that is asked of them. Nothing lists a kind to look for something.
+package index
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+)
+
+// Names of the indexes.
+const (
+	membershipUser    = "membership.user"
+	membershipGroup   = "membership.group"
+	userName          = "user.userName"
+	userEmail         = "user.email"
+	userRole          = "user.role"
+	userPolicy        = "user.policy"
+	userHeldOpen      = "user.heldOpen"
+	groupLeader       = "group.leader"
+	groupNamespace    = "group.namespace"
+	transitionSubject = "transition.subject"
+	bindingMembership = "rolebinding.membership"
+	bindingUser       = "rolebinding.user"
+)
+
+// heldOpen is the key of users whose departure a guard holds back.
+const heldOpen = "true"
+
+// Register adds the indexes to a cache. It is called once, before the manager starts.
+func Register(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, entry := range []struct {
+		object client.Object
+		name   string
+		keys   func(client.Object) []string
+	}{
+		{&v1alpha1.Membership{}, membershipUser, of(func(m *v1alpha1.Membership) []string { return keys(m.Spec.UserRef.Name) })},
+		{&v1alpha1.Membership{}, membershipGroup, of(func(m *v1alpha1.Membership) []string { return keys(m.Spec.GroupRef.Name) })},
+		{&v1alpha1.User{}, userName, of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.UserName)) })},
+		{&v1alpha1.User{}, userEmail, of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.Email)) })},
+		{&v1alpha1.User{}, userRole, of(func(u *v1alpha1.User) []string { return []string{"role:" + u.Spec.Role} })},
+		{&v1alpha1.User{}, userPolicy, of(func(u *v1alpha1.User) []string { return []string{"policy:" + u.Spec.PolicyRef.Name} })},
+		{&v1alpha1.User{}, userHeldOpen, of(heldOpenKeys)},
+		{&v1alpha1.Group{}, groupLeader, of(leaderKeys)},
+		{&v1alpha1.Group{}, groupNamespace, of(grantNamespaces)},
+		{&v1alpha1.Transition{}, transitionSubject, of(func(t *v1alpha1.Transition) []string {
+			return []string{subjectKey(t.Spec.Subject.Kind, t.Spec.Subject.Name)}
+		})},
+		{&rbacv1.RoleBinding{}, bindingMembership, of(func(b *rbacv1.RoleBinding) []string {
+			return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelMembership])}
+		})},
+		{&rbacv1.RoleBinding{}, bindingUser, of(func(b *rbacv1.RoleBinding) []string {
+			return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelUser])}
+		})},
+	} {
+		if err := indexer.IndexField(ctx, entry.object, entry.name, entry.keys); err != nil {
+			return fmt.Errorf("index %s: %w", entry.name, err)
+		}
+	}
+	return nil
+}
+
+func of[T client.Object](f func(T) []string) func(client.Object) []string {
+	return func(o client.Object) []string { return f(o.(T)) }
+}
+
+func keys(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+func heldOpenKeys(u *v1alpha1.User) []string {
+	if u.Annotations[v1alpha1.AnnotationHeldOpen] == "" {
+		return nil
+	}
+	return []string{heldOpen}
+}
+
+func leaderKeys(g *v1alpha1.Group) []string {
+	leaders := keys(g.Spec.LeaderRef.Name)
+	for i := range g.Spec.Acting {
+		leaders = append(leaders, keys(g.Spec.Acting[i].Name)...)
+	}
+	return leaders
+}
+
+func grantNamespaces(g *v1alpha1.Group) []string {
+	var namespaces []string
+	for i := range g.Spec.Roles {
+		for j := range g.Spec.Roles[i].Grants {
+			namespaces = append(namespaces, g.Spec.Roles[i].Grants[j].Namespaces...)
+		}
+	}
+	return namespaces
+}
+
+func subjectKey(kind v1alpha1.SubjectKind, name string) string {
+	return string(kind) + "/" + name
+}
+
+func bindingKey(organization, name string) string {
+	return organization + "/" + name
+}
+
+// list asks one index. What it returns is the cache's own: it must not be changed. It does not wait for the cache to
+// catch up with the caller's own writes: a list would wait for everybody's.
+func list[T any, L client.ObjectList](ctx context.Context, reader client.Reader, into L, items func(L) []T, namespace, index, key string) ([]T, error) {
+	if err := reader.List(ctx, into, client.InNamespace(namespace), client.MatchingFields{index: key},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("look up %s %q: %w", index, key, err)
+	}
+	return items(into), nil
+}
+
+func memberships(l *v1alpha1.MembershipList) []v1alpha1.Membership { return l.Items }
+func users(l *v1alpha1.UserList) []v1alpha1.User                   { return l.Items }
+func groups(l *v1alpha1.GroupList) []v1alpha1.Group                { return l.Items }
+func transitions(l *v1alpha1.TransitionList) []v1alpha1.Transition { return l.Items }
+func bindings(l *rbacv1.RoleBindingList) []rbacv1.RoleBinding      { return l.Items }
+
+// MembershipsOfUser are the memberships that refer to a user, whether it exists or not.
+func MembershipsOfUser(ctx context.Context, reader client.Reader, namespace, user string) ([]v1alpha1.Membership, error) {
+	return list(ctx, reader, &v1alpha1.MembershipList{}, memberships, namespace, membershipUser, user)
+}
+
+// MembershipsOfGroup are the memberships that refer to a group, whether it exists or not.
+func MembershipsOfGroup(ctx context.Context, reader client.Reader, namespace, group string) ([]v1alpha1.Membership, error) {
+	return list(ctx, reader, &v1alpha1.MembershipList{}, memberships, namespace, membershipGroup, group)
+}
+
+// UsersWithUserName are the users of that userName, compared without regard to case.
+func UsersWithUserName(ctx context.Context, reader client.Reader, namespace, name string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userName, strings.ToLower(name))
+}
+
+// UsersWithEmail are the users of that e-mail, compared without regard to case.
+func UsersWithEmail(ctx context.Context, reader client.Reader, namespace, email string) ([]v1alpha1.User, error) {
+	if email == "" {
+		return nil, nil
+	}
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userEmail, strings.ToLower(email))
+}
+
+// UsersDeclaringRole are the users whose spec.role is role; with an empty role those that leave it out.
+func UsersDeclaringRole(ctx context.Context, reader client.Reader, namespace, role string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userRole, "role:"+role)
+}
+
+// UsersNamingPolicy are the users whose spec.policyRef is policy; with an empty name those that leave it out.
+func UsersNamingPolicy(ctx context.Context, reader client.Reader, namespace, policy string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userPolicy, "policy:"+policy)
+}
+
+// UsersHeldOpen are the users whose departure a guard holds back.
+func UsersHeldOpen(ctx context.Context, reader client.Reader, namespace string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userHeldOpen, heldOpen)
+}
+
+// GroupsLedBy are the groups that a user leads or is to lead, declared or as a stand-in.
+func GroupsLedBy(ctx context.Context, reader client.Reader, namespace, user string) ([]v1alpha1.Group, error) {
+	return list(ctx, reader, &v1alpha1.GroupList{}, groups, namespace, groupLeader, user)
+}
+
+// GroupsGrantingIn are the groups, of any organization, with a grant in a namespace.
+func GroupsGrantingIn(ctx context.Context, reader client.Reader, target string) ([]v1alpha1.Group, error) {
+	return list(ctx, reader, &v1alpha1.GroupList{}, groups, "", groupNamespace, target)
+}
+
+// TransitionsOf are the Transitions of a subject of that name, of whatever identity.
+func TransitionsOf(ctx context.Context, reader client.Reader, namespace string, kind v1alpha1.SubjectKind, name string) ([]v1alpha1.Transition, error) {
+	return list(ctx, reader, &v1alpha1.TransitionList{}, transitions, namespace, transitionSubject, subjectKey(kind, name))
+}
+
+// BindingsOfMembership are the RoleBindings, in any namespace, that stand for a membership's grants.
+func BindingsOfMembership(ctx context.Context, reader client.Reader, organization, membership string) ([]rbacv1.RoleBinding, error) {
+	return list(ctx, reader, &rbacv1.RoleBindingList{}, bindings, "", bindingMembership, bindingKey(organization, membership))
+}
+
+// BindingsOfUser are the RoleBindings, in any namespace, that stand for the grants of a user's memberships.
+func BindingsOfUser(ctx context.Context, reader client.Reader, organization, user string) ([]rbacv1.RoleBinding, error) {
+	return list(ctx, reader, &rbacv1.RoleBindingList{}, bindings, "", bindingUser, bindingKey(organization, user))
+}
+
+// UsersOf are all users of an organization.
+func UsersOf(ctx context.Context, reader client.Reader, namespace string) ([]v1alpha1.User, error) {
+	list := &v1alpha1.UserList{}
+	if err := reader.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("list the users of %s: %w", namespace, err)
+	}
+	return list.Items, nil
+}
+
+// MembershipsOf are all memberships of an organization.
+func MembershipsOf(ctx context.Context, reader client.Reader, namespace string) ([]v1alpha1.Membership, error) {
+	list := &v1alpha1.MembershipList{}
+	if err := reader.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("list the memberships of %s: %w", namespace, err)
+	}
+	return list.Items, nil
+}
+
+// AllTransitionsOf are all Transitions of an organization.
+func AllTransitionsOf(ctx context.Context, reader client.Reader, namespace string) ([]v1alpha1.Transition, error) {
+	list := &v1alpha1.TransitionList{}
+	if err := reader.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("list the Transitions of %s: %w", namespace, err)
+	}
+	return list.Items, nil
+}

@@ -1,0 +1,81 @@
+// Package metrics holds the operator's own Prometheus metrics. What controller-runtime counts already (reconciles,
+// errors, queues) is not counted again.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+)
+
+var (
+	users = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenure_users",
+		Help: "Users of an organization by state.",
+	}, []string{"organization", "state"})
+
+	lateness = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "tenure_deadline_lateness_seconds",
+		Help:    "Time from a declared instant until its change of state was in force and recorded.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
+	}, []string{"kind"})
+
+	transitions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenure_transitions_total",
+		Help: "Changes of state by kind of subject, state entered and cause.",
+	}, []string{"kind", "to", "cause"})
+
+	blocked = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenure_blocked",
+		Help: "Users of an organization whose departure a guard holds back.",
+	}, []string{"organization"})
+
+	grantChanges = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenure_grant_changes_total",
+		Help: "RoleBindings made, put right and taken away.",
+	}, []string{"operation"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(users, lateness, transitions, blocked, grantChanges)
+}
+
+// Users says how many users of an organization are in a state.
+func Users(organization string, state v1alpha1.State, count int32) {
+	users.WithLabelValues(organization, string(state)).Set(float64(count))
+}
+
+// Blocked says how many departures of an organization a guard holds back.
+func Blocked(organization string, count int) {
+	blocked.WithLabelValues(organization).Set(float64(count))
+}
+
+// Forget drops what was said about an organization.
+func Forget(organization string) {
+	users.DeletePartialMatch(prometheus.Labels{"organization": organization})
+	blocked.DeleteLabelValues(organization)
+}
+
+// Change counts a change of state that was recorded, and how late it was where a declared time brought it.
+func Change(kind v1alpha1.SubjectKind, change *lifecycle.Change, now time.Time) {
+	transitions.WithLabelValues(string(kind), string(change.To), string(change.Cause.Type)).Inc()
+	if change.Automatic() && !change.Baseline() {
+		lateness.WithLabelValues(string(kind)).Observe(max(0, now.Sub(change.Time).Seconds()))
+	}
+}
+
+// Operations on RoleBindings.
+const (
+	GrantCreated = "create"
+	GrantUpdated = "update"
+	GrantDeleted = "delete"
+)
+
+// GrantChanged counts an operation on a RoleBinding.
+func GrantChanged(operation string) {
+	grantChanges.WithLabelValues(operation).Inc()
+}

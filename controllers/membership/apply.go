@@ -1,0 +1,97 @@
+package membership
+
+import (
+	"context"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
+	"tenure.dev/tenure/controllers/internal/history"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/write"
+)
+
+// takeGrants closes access before anything is written about it.
+func (p *pass) takeGrants(ctx context.Context) error {
+	_, err := grants.Close(ctx, p, p.bindings, p.wanted)
+	return err
+}
+
+// stamp writes what the operator keeps on the object itself, in one patch: the finalizer, the identity, the hold that the
+// user's state latches, and the release of holds. It comes before any grant, so that none outlives its membership.
+func (p *pass) stamp(ctx context.Context) error {
+	if p.membership.DeletionTimestamp.IsZero() {
+		controllerutil.AddFinalizer(p.membership, v1alpha1.Finalizer)
+	}
+	write.Annotate(p.membership, v1alpha1.AnnotationIdentity, p.subject().Identity())
+	write.Annotate(p.membership, v1alpha1.AnnotationRelease, "")
+	if p.decision.Latch != nil {
+		p.membership.Spec.Holds = append(slices.Clone(p.membership.Spec.Holds), *p.decision.Latch)
+	}
+	return write.Object(ctx, p, p.original, p.membership)
+}
+
+// record writes the change, if there is one, as a Transition.
+func (p *pass) record(ctx context.Context) error {
+	if p.outcome.Change == nil {
+		return nil
+	}
+	recorded, err := p.history.Record(ctx, p.Client, p.Live, history.Entry{Subject: p.subject(), Change: p.outcome.Change, Now: p.now})
+	p.recorded = recorded
+	return err
+}
+
+// giveGrants comes last. While new access must wait, what was given before is put right and nothing is added.
+func (p *pass) giveGrants(ctx context.Context) (err error) {
+	wanted := p.wanted
+	if reason, _ := p.waiting(); reason != "" {
+		wanted = slices.DeleteFunc(slices.Clone(wanted), p.missing)
+	}
+	p.given, err = grants.Give(ctx, p.Client, p.Live, p.bindings, wanted)
+	return err
+}
+
+// waiting is wait, for a membership that has something new to grant.
+func (p *pass) waiting() (reason, message string) {
+	if !slices.ContainsFunc(p.wanted, p.missing) {
+		return "", ""
+	}
+	return p.wait()
+}
+
+func (p *pass) missing(wanted *rbacv1.RoleBinding) bool {
+	return !slices.ContainsFunc(p.bindings, func(there rbacv1.RoleBinding) bool {
+		return there.Namespace == wanted.Namespace && there.Name == wanted.Name && there.RoleRef == wanted.RoleRef
+	})
+}
+
+// finishDeletion lets go of a Membership whose access is closed and whose end is recorded.
+func (p *pass) finishDeletion(ctx context.Context) error {
+	return write.LetGo(ctx, p, p.membership)
+}
+
+// letGo is the end of a Membership whose whole namespace is being deleted: access is closed, and nothing else is done.
+func (p *pass) letGo(ctx context.Context) error {
+	if _, err := grants.Close(ctx, p, p.bindings, nil); err != nil {
+		return err
+	}
+	if p.membership.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return write.LetGo(ctx, p, p.membership)
+}
+
+// closeOrphaned takes away RoleBindings of a Membership that is not there, such as one that somebody forced out past its
+// finalizer.
+func (r *Reconciler) closeOrphaned(ctx context.Context, req ctrl.Request) error {
+	orphaned, err := index.BindingsOfMembership(ctx, r, req.Namespace, req.Name)
+	if err != nil {
+		return err
+	}
+	_, err = grants.Close(ctx, r, orphaned, nil)
+	return err
+}

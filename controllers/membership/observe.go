@@ -1,0 +1,145 @@
+package membership
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
+	"tenure.dev/tenure/controllers/internal/history"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/observe"
+)
+
+// pass is one look at a Membership: what was observed, what was decided, and what was done about it.
+type pass struct {
+	*Reconciler
+
+	// original is the Membership as it was read, membership the one that this pass works on.
+	original, membership *v1alpha1.Membership
+	now                  time.Time
+
+	// Observed.
+	org      observe.Organization
+	user     *v1alpha1.User
+	group    *v1alpha1.Group
+	input    lifecycle.Membership
+	history  history.History
+	bindings []rbacv1.RoleBinding
+
+	// Decided.
+	decision lifecycle.Decision
+	outcome  lifecycle.Outcome
+	wanted   []*rbacv1.RoleBinding
+	closed   []grants.Refusal
+
+	// Done.
+	recorded *v1alpha1.Transition
+	given    grants.Given
+}
+
+func (p *pass) subject() history.Subject {
+	return history.Subject{Kind: v1alpha1.SubjectMembership, Object: p.membership}
+}
+
+func (p *pass) observe(ctx context.Context) (err error) {
+	m := p.membership
+	if p.bindings, err = index.BindingsOfMembership(ctx, p, m.Namespace, m.Name); err != nil {
+		return err
+	}
+	if p.org, err = observe.OrganizationOf(ctx, p, m.Namespace); err != nil || p.org.Terminating {
+		return err
+	}
+	released := observe.Released(m.Annotations)
+	m.Spec.Holds = slices.DeleteFunc(m.Spec.Holds, func(h v1alpha1.MembershipHold) bool { return slices.Contains(released, h.Name) })
+
+	if p.input, p.user, err = observe.MembershipAt(ctx, p, p.org, m, p.now); err != nil {
+		return err
+	}
+	if p.group, err = observe.Get[v1alpha1.Group](ctx, p, m.Namespace, m.Spec.GroupRef.Name); err != nil {
+		return err
+	}
+	if p.history, err = history.Of(ctx, p, p.subject(), m.Status.LastTransition, m.Status.Causes); err != nil {
+		return err
+	}
+	return p.want(ctx)
+}
+
+func (p *pass) decide() {
+	p.decision = lifecycle.DecideMembership(p.input, p.now)
+	status := &p.membership.Status
+	p.outcome = lifecycle.MembershipOutcome(p.input, p.decision, lifecycle.Past{
+		Newest:         p.history.Newest,
+		State:          status.State,
+		StateTime:      status.StateTime.Time,
+		Causes:         status.Causes,
+		LastTransition: status.LastTransition.Name,
+		Created:        p.membership.CreationTimestamp,
+	}, p.now)
+	if p.decision.Access() == v1alpha1.AccessDenied {
+		p.wanted, p.closed = nil, nil
+	}
+}
+
+// want finds the RoleBindings that stand for the membership while it is active, and those of them that a namespace does
+// not let in.
+func (p *pass) want(ctx context.Context) error {
+	if p.group == nil || p.user == nil {
+		return nil
+	}
+	for _, binding := range grants.Of(p.membership, p.group, p.user) {
+		why, err := p.shut(ctx, binding.Namespace)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			p.closed = append(p.closed, grants.Refusal{Binding: binding, Why: why})
+			continue
+		}
+		p.wanted = append(p.wanted, binding)
+	}
+	return nil
+}
+
+// shut says why nothing may be granted in a namespace; empty where it may.
+func (p *pass) shut(ctx context.Context, namespace string) (why string, err error) {
+	target, err := observe.Get[corev1.Namespace](ctx, p, "", namespace)
+	switch {
+	case err != nil:
+		return "", err
+	case target == nil:
+		return "the namespace does not exist", nil
+	case !target.DeletionTimestamp.IsZero():
+		return "the namespace is being deleted", nil
+	}
+	for organization := range strings.SplitSeq(target.Annotations[v1alpha1.AnnotationGrantsFrom], ",") {
+		if strings.TrimSpace(organization) == p.membership.Namespace {
+			return "", nil
+		}
+	}
+	return "the namespace must opt in with the annotation " + v1alpha1.AnnotationGrantsFrom + ": " + p.membership.Namespace, nil
+}
+
+// wait says why no new access may be given now, though the membership is active; empty reason where it may. What was
+// given before stays.
+func (p *pass) wait() (reason, message string) {
+	switch {
+	case p.org.Object == nil:
+		return v1alpha1.ReasonOrganizationNotFound, "Nothing is granted: namespace " + p.membership.Namespace +
+			" has no Organization; create one with the name " + p.membership.Namespace
+	case p.org.Object.Status.Admins.Active == 0:
+		return v1alpha1.ReasonNoActiveAdmin, "Nothing is granted: organization " + p.org.Object.Name +
+			" has no user with access and one of the roles " + strings.Join(p.org.Spec().AdminRoles, ", ")
+	case p.user.Status.ObservedGeneration != p.user.Generation || !p.user.Status.LastTransition.Complete:
+		// A suspension that was lifted at once may not have put its holds yet: grant last.
+		return v1alpha1.ReasonWaitingForUser, "The grants wait until the change of User " + p.user.Name + " is worked off"
+	default:
+		return "", ""
+	}
+}

@@ -1,0 +1,112 @@
+package user
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
+	"tenure.dev/tenure/controllers/internal/history"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/write"
+)
+
+// closeAccess takes away every grant of a user without access, before anything is written about it. Each membership does
+// the same for itself; whoever comes first closes the door.
+func (p *pass) closeAccess(ctx context.Context) error {
+	if p.decision.Access() == v1alpha1.AccessGranted {
+		return nil
+	}
+	return p.takeAllGrants(ctx)
+}
+
+func (p *pass) takeAllGrants(ctx context.Context) error {
+	there, err := index.BindingsOfUser(ctx, p, p.user.Namespace, p.user.Name)
+	if err != nil {
+		return err
+	}
+	_, err = grants.Close(ctx, p, there, nil)
+	return err
+}
+
+// stamp writes what the operator keeps on the object itself, in one patch: the finalizer, the identity, the first
+// activity, the guards' verdict, and the release of holds.
+func (p *pass) stamp(ctx context.Context) error {
+	if p.user.DeletionTimestamp.IsZero() {
+		controllerutil.AddFinalizer(p.user, v1alpha1.Finalizer)
+	}
+	write.Annotate(p.user, v1alpha1.AnnotationIdentity, p.subject().Identity())
+	write.Annotate(p.user, v1alpha1.AnnotationFirstActivity, write.Timestamp(p.seen.Input.FirstActivity))
+	write.Annotate(p.user, v1alpha1.AnnotationHeldOpen, write.Timestamp(p.seen.Verdict.HeldOpen))
+	write.Annotate(p.user, v1alpha1.AnnotationRelease, "")
+	return write.Object(ctx, p, p.original, p.user)
+}
+
+// record writes the change, if there is one, as a Transition.
+func (p *pass) record(ctx context.Context) error {
+	if p.outcome.Change == nil {
+		return nil
+	}
+	recorded, err := p.history.Record(ctx, p.Client, p.Live, history.Entry{
+		Subject: p.subject(), Change: p.outcome.Change, Policy: p.policy.Snapshot(), Plan: p.plan(), Now: p.now,
+	})
+	p.recorded = recorded
+	return err
+}
+
+// plan is what the change does to the user's memberships: the holds that entering Suspended or Removed latches on each
+// of them. A baseline has no effects.
+func (p *pass) plan() []v1alpha1.PlannedEffect {
+	change := p.outcome.Change
+	if change.Baseline() || p.counts.Total == 0 {
+		return nil
+	}
+	effect := v1alpha1.PlannedEffect{Kind: string(v1alpha1.SubjectMembership), Targets: p.counts.Total}
+	switch {
+	case change.To == v1alpha1.StateRemoved:
+		effect.Effect, effect.Action = v1alpha1.HoldUserRemoved, v1alpha1.ActionRemove
+	case change.To == v1alpha1.StateSuspended && p.policy.Suspension() == v1alpha1.SuspensionDeactivate:
+		effect.Effect, effect.Action = v1alpha1.HoldUserSuspended, v1alpha1.ActionDeactivate
+	default:
+		return nil
+	}
+	return []v1alpha1.PlannedEffect{effect}
+}
+
+// running tells whether a Transition of the user has effects that are not done.
+func (p *pass) running() bool {
+	return len(p.history.Running) > 0 || p.recorded != nil && !history.Complete(p.recorded)
+}
+
+// finishDeletion lets go of a User that is being deleted, once everything is done that its end asks for. The memberships
+// are listed live once more: one that was created a moment ago must not outlive its user unnoticed.
+func (p *pass) finishDeletion(ctx context.Context) error {
+	if p.user.DeletionTimestamp.IsZero() || p.running() {
+		return nil
+	}
+	var memberships v1alpha1.MembershipList
+	if err := p.Live.List(ctx, &memberships, client.InNamespace(p.user.Namespace), client.MatchingFields{"spec.userRef.name": p.user.Name}); err != nil {
+		return fmt.Errorf("list the memberships of User %s: %w", p.user.Name, err)
+	}
+	for i := range memberships.Items {
+		if _, err := write.Latch(ctx, p, &memberships.Items[i], lifecycle.RemovedHold()); err != nil {
+			return err
+		}
+	}
+	return write.LetGo(ctx, p, p.user)
+}
+
+// letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done.
+func (p *pass) letGo(ctx context.Context) error {
+	if err := p.takeAllGrants(ctx); err != nil {
+		return err
+	}
+	if p.user.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return write.LetGo(ctx, p, p.user)
+}

@@ -1,0 +1,65 @@
+// Package user reconciles Users: it computes the state, closes access that the state no longer gives, records each
+// change as a Transition, and writes the status.
+package user
+
+import (
+	"context"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/wake"
+)
+
+// Reconciler reconciles Users.
+type Reconciler struct {
+	client.Client
+
+	// Live reads from the API server, past the cache.
+	Live client.Reader
+
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
+}
+
+// +kubebuilder:rbac:groups=tenure.dev,resources=users,verbs=get;list;watch;update;patch
+
+// Reconcile brings one User to what is declared.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	user, err := observe.Get[v1alpha1.User](ctx, r, req.Namespace, req.Name)
+	if user == nil || err != nil {
+		return ctrl.Result{}, err
+	}
+	return wake.OnConflict(r.reconcile(ctx, user))
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, user *v1alpha1.User) (ctrl.Result, error) {
+	p := &pass{Reconciler: r, original: user, user: user.DeepCopy(), now: r.Clock.Now()}
+	if err := p.observe(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if p.org.Terminating {
+		return ctrl.Result{}, p.letGo(ctx)
+	}
+	p.decide()
+	if err := p.closeAccess(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.stamp(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.record(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.persist(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.finishDeletion(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	return wake.At(p.decision.Wake, r.Clock), nil
+}

@@ -1,0 +1,129 @@
+package user
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/history"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/metrics"
+	"tenure.dev/tenure/controllers/internal/summary"
+	"tenure.dev/tenure/controllers/internal/write"
+)
+
+// persist writes the status, once, and then tells about it.
+func (p *pass) persist(ctx context.Context) error {
+	before := p.user.DeepCopy()
+	p.summarize()
+	written, err := write.Status(ctx, p, before, p.user)
+	if err != nil || !written {
+		return err
+	}
+	p.tell(before)
+	if p.outcome.Change != nil {
+		metrics.Change(v1alpha1.SubjectUser, p.outcome.Change, p.Clock.Now())
+	}
+	return nil
+}
+
+// summarize computes the whole status from what was observed and decided.
+func (p *pass) summarize() {
+	status := &p.user.Status
+	status.ObservedGeneration = p.user.Generation
+	status.State = p.decision.State
+	status.Access = p.decision.Access()
+	status.StateTime = metav1.NewTime(p.outcome.StateTime.Truncate(time.Second))
+	status.Causes = p.decision.Causes
+	status.NextTransitionTime = metav1.NewTime(p.decision.Next)
+	status.NextState = p.decision.NextState
+	status.Next = lifecycle.NextInWords(p.decision.NextState, p.decision.Next)
+	status.Role, _ = lifecycle.Role(p.org.Spec(), p.user.Spec.Role)
+	status.FirstActivityTime = metav1.NewTime(p.seen.Input.FirstActivity)
+	status.LastActivityTime = metav1.NewTime(p.seen.LastActivity)
+	status.Memberships = p.counts
+	switch {
+	case p.recorded != nil:
+		status.LastTransition = history.Summary(p.recorded, p.running())
+	case p.history.Newest != nil:
+		status.LastTransition = history.Summary(p.history.Newest, p.running())
+	}
+	for _, condition := range []metav1.Condition{p.ready(), p.active(), p.blocked()} {
+		condition.ObservedGeneration = p.user.Generation
+		condition.LastTransitionTime = metav1.NewTime(p.now)
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+}
+
+func (p *pass) ready() metav1.Condition {
+	reason, message := p.problem()
+	if reason != "" {
+		return summary.Condition(v1alpha1.ConditionReady, false, reason, message)
+	}
+	return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force")
+}
+
+// problem is the first thing that is not as it should be; the one that somebody has to do something about comes first.
+func (p *pass) problem() (reason, message string) {
+	_, known := lifecycle.Role(p.org.Spec(), p.user.Spec.Role)
+	switch {
+	case !p.user.DeletionTimestamp.IsZero() && p.running():
+		return v1alpha1.ReasonDeletionWaiting, "Access is closed; the deletion waits for " + p.waitsFor()
+	case p.seen.Verdict.Reason != "":
+		return v1alpha1.ReasonHeldOpen, p.blocked().Message
+	case p.seen.Input.DuplicateOf != "":
+		return v1alpha1.ReasonDuplicate, fmt.Sprintf("User %s, which is older, has the same %s: no access is given to this one. Change or delete one of the two",
+			p.seen.Input.DuplicateOf, p.seen.Input.DuplicateField)
+	case p.org.Object == nil:
+		return v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Namespace %s has no Organization: create one with the name %s. Until then nothing is granted",
+			p.user.Namespace, p.user.Namespace)
+	case !known:
+		return v1alpha1.ReasonUnknownRole, fmt.Sprintf("Role %s is not one of the organization's roles (%s); the user counts as %s",
+			p.user.Spec.Role, strings.Join(p.org.Spec().Roles, ", "), p.user.Status.Role)
+	case p.policy.Missing != "":
+		return v1alpha1.ReasonPolicyNotFound, fmt.Sprintf("LifecyclePolicy %s does not exist; the defaults apply until it does", p.policy.Missing)
+	case len(p.seen.Unreadable) > 0:
+		return v1alpha1.ReasonInvalidAnnotation, "Ignored: " + strings.Join(p.seen.Unreadable, "; ")
+	case p.running():
+		return v1alpha1.ReasonTransitionRunning, "The effects of " + p.waitsFor() + " are not all done"
+	default:
+		return "", ""
+	}
+}
+
+// waitsFor names the Transitions whose effects are not done.
+func (p *pass) waitsFor() string {
+	var names []string
+	for _, t := range p.history.Running {
+		names = append(names, t.Name)
+	}
+	if p.recorded != nil && !history.Complete(p.recorded) {
+		names = append(names, p.recorded.Name)
+	}
+	return "Transition " + strings.Join(names, ", ")
+}
+
+func (p *pass) active() metav1.Condition {
+	return summary.Active(p.decision, p.outcome.StateTime)
+}
+
+func (p *pass) blocked() metav1.Condition {
+	verdict := p.seen.Verdict
+	switch verdict.Reason {
+	case v1alpha1.ReasonLastAdmin:
+		return summary.Condition(v1alpha1.ConditionBlocked, true, verdict.Reason, fmt.Sprintf(
+			"Access should have ended on %s, but this is the last administrator with access: give another user one of the roles %s, or move the date",
+			lifecycle.InWords(verdict.HeldOpen), strings.Join(p.org.Spec().AdminRoles, ", ")))
+	case v1alpha1.ReasonAccountOwner:
+		return summary.Condition(v1alpha1.ConditionBlocked, true, verdict.Reason, fmt.Sprintf(
+			"Access should have ended on %s, but this is the account owner: name another one in ownerRef of Organization %s, or move the date",
+			lifecycle.InWords(verdict.HeldOpen), p.user.Namespace))
+	default:
+		return summary.Condition(v1alpha1.ConditionBlocked, false, v1alpha1.ReasonNotBlocked, "No guard stands in the way")
+	}
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tenure.dev/tenure/hack/local"
+)
+
+const (
+	systemNamespace = "tenure-system"
+	serviceAccount  = "tenure-controller-manager"
+
+	readyTimeout = time.Minute
+	stopTimeout  = 2 * time.Second
+	// quickDeath is the age before which dying counts as crashing, as opposed to being killed by somebody who tries
+	// what happens then.
+	quickDeath = 10 * time.Second
+	// hopeless is the number of quick deaths after which a start is given up.
+	hopeless = 3
+	maxDelay = 30 * time.Second
+)
+
+// operator keeps the operator running, as a Deployment would.
+type operator struct {
+	command func() (*exec.Cmd, error)
+	state   *state
+	probe   string // address of /readyz
+	metrics string // address of /metrics
+	report  func(format string, arguments ...any)
+
+	crashes atomic.Int32 // quick deaths in a row
+	cancel  context.CancelFunc
+	ended   chan struct{}
+}
+
+// startOperator starts the operator under the identity that it has in a cluster, so that it may do what config/rbac allows
+// and nothing else, and waits until it is ready.
+func (s *session) startOperator(ctx context.Context) error {
+	identity, err := s.cluster.User(
+		"system:serviceaccount:"+systemNamespace+":"+serviceAccount,
+		"system:serviceaccounts", "system:serviceaccounts:"+systemNamespace,
+	)
+	if err != nil {
+		return err
+	}
+	kubeconfig := s.state.path("operator.kubeconfig")
+	if err := local.WriteKubeconfig(kubeconfig, identity, systemNamespace); err != nil {
+		return err
+	}
+	log, err := os.Create(s.state.path(operatorLogFile))
+	if err != nil {
+		return fmt.Errorf("creating the log of the operator: %w", err)
+	}
+	addresses, err := freeAddresses(ctx, 2)
+	if err != nil {
+		return err
+	}
+	metrics, probe := addresses[0], addresses[1]
+	program, err := exec.LookPath(s.options.operator)
+	if err != nil {
+		return fmt.Errorf("finding the operator: %w", err)
+	}
+	command := func() (*exec.Cmd, error) {
+		command, err := s.cluster.Command("operator", program,
+			"--kubeconfig="+kubeconfig,
+			"--metrics-bind-address="+metrics,
+			"--health-probe-bind-address="+probe,
+			"--leader-elect",
+		)
+		if err != nil {
+			return nil, err
+		}
+		command.Env = append(os.Environ(), "POD_NAMESPACE="+systemNamespace)
+		command.Stdout, command.Stderr = log, log
+		return command, nil
+	}
+	s.operator = &operator{
+		command: command, state: s.state, probe: probe, metrics: metrics,
+		report: s.feed.operator, ended: make(chan struct{}),
+	}
+	running, cancel := context.WithCancel(ctx)
+	s.operator.cancel = cancel
+	go func() {
+		defer close(s.operator.ended)
+		defer log.Close()
+		if err := s.operator.keepRunning(running); err != nil {
+			s.fail(err)
+		}
+	}()
+	if err := s.operator.awaitReady(ctx); err != nil {
+		s.operator.stop()
+		return err
+	}
+	return nil
+}
+
+// keepRunning starts the operator again whenever it ends, until ctx does.
+func (o *operator) keepRunning(ctx context.Context) error {
+	for {
+		born := time.Now()
+		end, err := o.runOnce(ctx)
+		if ctx.Err() != nil || err != nil {
+			return err
+		}
+		if time.Since(born) < quickDeath {
+			o.crashes.Add(1)
+		} else {
+			o.crashes.Store(0)
+		}
+		delay := restartDelay(int(o.crashes.Load()))
+		if delay > 0 {
+			o.report("ended (%s) again, is started in %s", end, delay)
+		} else {
+			o.report("ended (%s), is started again", end)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(delay):
+		}
+	}
+}
+
+// restartDelay is how long to wait after so many quick deaths in a row: not at all after the first, then ever longer.
+func restartDelay(crashes int) time.Duration {
+	if crashes < 2 {
+		return 0
+	}
+	return min(time.Second<<min(crashes-2, 10), maxDelay)
+}
+
+// runOnce runs the operator until it ends or ctx does, and says how it ended.
+func (o *operator) runOnce(ctx context.Context) (string, error) {
+	command, err := o.command()
+	if err != nil {
+		return "", err
+	}
+	if err := command.Start(); err != nil {
+		return "", fmt.Errorf("starting the operator: %w", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait()
+		close(ended)
+	}()
+	err = o.state.write(operatorPIDFile, strconv.Itoa(command.Process.Pid)+"\n")
+	if err == nil {
+		select {
+		case <-ended:
+			o.state.remove(operatorPIDFile)
+			return command.ProcessState.String(), nil
+		case <-ctx.Done():
+		}
+	}
+
+	_ = command.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(stopTimeout):
+		_ = command.Process.Kill()
+		<-ended
+	}
+	o.state.remove(operatorPIDFile)
+	return command.ProcessState.String(), err
+}
+
+// stop ends the operator, in time for it to let go of its lease, and waits until it is gone.
+func (o *operator) stop() {
+	o.cancel()
+	<-o.ended
+}
+
+// awaitReady waits until the operator says that it is ready, or has died so often that waiting is of no use.
+func (o *operator) awaitReady(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for !ready(waiting, "http://"+o.probe+"/readyz") {
+		if crashes := o.crashes.Load(); crashes >= hopeless {
+			return fmt.Errorf("the operator has ended %d times; %s", crashes, o.lastWords())
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-waiting.Done():
+			return fmt.Errorf("the operator is not ready after %s; %s", readyTimeout, o.lastWords())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func ready(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// lastWords is the end of the operator's log.
+func (o *operator) lastWords() string {
+	return local.Tail(o.state.path(operatorLogFile))
+}
+
+// freeAddresses are addresses on loopback where nobody listens.
+func freeAddresses(ctx context.Context, count int) ([]string, error) {
+	var addresses []string
+	for range count {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("looking for a free port: %w", err)
+		}
+		defer listener.Close() // once all are found, which are different therefore
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses, nil
+}
