@@ -101,7 +101,7 @@ func loadCRD(file string) (*crd, error) {
 }
 
 // crdOf is the definition of a kind.
-func crdOf(t testing.TB, kind string) *crd {
+func crdOf(t *testing.T, kind string) *crd {
 	t.Helper()
 	crds, err := loadCRDs()
 	if err != nil {
@@ -117,24 +117,25 @@ func crdOf(t testing.TB, kind string) *crd {
 // object is a resource as JSON has it.
 type object = map[string]any
 
-// crdFor reads a manifest and finds the definition of its kind.
-func crdFor(t testing.TB, manifest string) (*crd, object) {
-	t.Helper()
-	obj := parse(t, manifest)
-	kind, _ := obj["kind"].(string)
-	return crdOf(t, kind), obj
-}
-
-// parse reads YAML as the API server does: whole numbers are integers, and no key is given twice.
-func parse(t testing.TB, manifest string) object {
-	t.Helper()
-	data, err := yaml.YAMLToJSONStrict([]byte(manifest))
+// read reads YAML as the API server does: whole numbers are integers, and no key is given twice.
+func read(manifest []byte) (object, error) {
+	data, err := yaml.YAMLToJSONStrict(manifest)
 	if err != nil {
-		t.Fatalf("reading YAML: %v\n%s", err, manifest)
+		return nil, err
 	}
 	var obj object
 	if err := utiljson.Unmarshal(data, &obj); err != nil {
-		t.Fatalf("reading JSON: %v\n%s", err, data)
+		return nil, err
+	}
+	return obj, nil
+}
+
+// parse reads YAML that a test contains.
+func parse(t *testing.T, manifest string) object {
+	t.Helper()
+	obj, err := read([]byte(manifest))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, manifest)
 	}
 	return obj
 }
@@ -230,14 +231,29 @@ func checkRefused(t *testing.T, errs field.ErrorList, want []string) {
 	}
 }
 
+// loadExamples reads the full examples once, by kind.
+var loadExamples = sync.OnceValues(func() (map[string]object, error) {
+	examples := map[string]object{}
+	for _, kind := range kinds {
+		content, err := os.ReadFile(filepath.Join("testdata", strings.ToLower(kind)+".yaml"))
+		if err != nil {
+			return nil, err
+		}
+		if examples[kind], err = read(content); err != nil {
+			return nil, fmt.Errorf("%s: %w", kind, err)
+		}
+	}
+	return examples, nil
+})
+
 // example is the full example of a kind.
 func example(t *testing.T, kind string) object {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", strings.ToLower(kind)+".yaml"))
+	examples, err := loadExamples()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parse(t, string(content))
+	return runtime.DeepCopyJSON(examples[kind])
 }
 
 // minimal is the least that is accepted of each kind.
@@ -258,4 +274,21 @@ func with(t *testing.T, kind, fields string) object {
 	spec, _ := obj["spec"].(object)
 	maps.Copy(spec, parse(t, "{"+fields+"}"))
 	return obj
+}
+
+// fromSchema is a value with every field that a schema has, and one item in each list.
+func fromSchema(schema *structuralschema.Structural) any {
+	switch {
+	case schema.Items != nil:
+		return []any{fromSchema(schema.Items)}
+	case schema.Type == "object":
+		obj := object{}
+		for name := range schema.Properties {
+			property := schema.Properties[name]
+			obj[name] = fromSchema(&property)
+		}
+		return obj
+	default:
+		return schema.Type
+	}
 }

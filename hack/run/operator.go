@@ -69,17 +69,16 @@ func (s *session) startOperator(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding the operator: %w", err)
 	}
+	// No leader election: there is one operator, and a successor would wait for the lease of a killed predecessor.
 	command := func() (*exec.Cmd, error) {
 		command, err := s.cluster.Command("operator", program,
 			"--kubeconfig="+kubeconfig,
 			"--metrics-bind-address="+metrics,
 			"--health-probe-bind-address="+probe,
-			"--leader-elect",
 		)
 		if err != nil {
 			return nil, err
 		}
-		command.Env = append(os.Environ(), "POD_NAMESPACE="+systemNamespace)
 		command.Stdout, command.Stderr = log, log
 		return command, nil
 	}

@@ -112,9 +112,17 @@ func MembershipOutcome(m Membership, d Decision, past Past, now time.Time) Outco
 }
 
 func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivity, now time.Time) Outcome {
+	// Active begins with the first activity, which is no change that is recorded.
+	stateTime := func(changed time.Time) time.Time {
+		if d.State != v1alpha1.StateActive {
+			return changed
+		}
+		return latest(changed, earliest(firstActivity, now))
+	}
+
 	if past.Newest == nil {
-		begin := begun(s, d, past.Created.Time, firstActivity, now)
-		return Outcome{StateTime: begin, Change: &Change{
+		begin := begun(s, d, past.Created.Time, now)
+		return Outcome{StateTime: stateTime(begin), Change: &Change{
 			To: d.State, Time: begin, Cause: edgeOf(s, nil, d.Causes, now).cause, Reason: declaredReason(d),
 		}}
 	}
@@ -128,7 +136,7 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 
 	deleted := d.Strongest() != nil && d.Strongest().Type == v1alpha1.CauseDeleted && recorded.Cause.Type != v1alpha1.TransitionDeleted
 	if class(recorded.To) != class(d.State) || deleted {
-		return Outcome{StateTime: edge.time, Change: &Change{
+		return Outcome{StateTime: stateTime(edge.time), Change: &Change{
 			From: from, To: d.State, Time: edge.time, Cause: edge.cause, Reason: declaredReason(d),
 		}}
 	}
@@ -137,7 +145,7 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 	case past.statusCounts() && past.State == d.State:
 		return Outcome{StateTime: past.StateTime}
 	case d.State == v1alpha1.StateActive && !firstActivity.IsZero():
-		return Outcome{StateTime: latest(recorded.Time.Time, earliest(firstActivity, now))}
+		return Outcome{StateTime: stateTime(recorded.Time.Time)}
 	case !past.statusCounts() && recorded.To == d.State:
 		return Outcome{StateTime: recorded.Time.Time}
 	default:
@@ -248,12 +256,10 @@ func edgeOf(s subject, before, after []v1alpha1.Cause, now time.Time) edge {
 }
 
 // begun is the instant from which a state holds that was there when the object was first seen.
-func begun(s subject, d Decision, created, firstActivity, now time.Time) time.Time {
+func begun(s subject, d Decision, created, now time.Time) time.Time {
 	begin := created
 	if c := d.Strongest(); c != nil {
 		begin = orElse(c.Time.Time, created)
-	} else if !firstActivity.IsZero() {
-		begin = latest(created, firstActivity)
 	}
 	for _, instant := range s.instants() {
 		if !instant.After(now) && s.at(instant.Add(-time.Nanosecond)).state != s.at(instant).state {

@@ -289,7 +289,7 @@ func TestBaseline(t *testing.T) {
 		since int
 	}{
 		"as created":               {nothing, v1alpha1.StateActivated, v1alpha1.TransitionDeclared, 5},
-		"active since":             {firstActive(20), v1alpha1.StateActive, v1alpha1.TransitionDeclared, 20},
+		"active before it was":     {firstActive(1), v1alpha1.StateActive, v1alpha1.TransitionDeclared, 5},
 		"deactivated":              {deactivated, v1alpha1.StateDeactivated, v1alpha1.TransitionDeclared, 5},
 		"held":                     {held, v1alpha1.StateSuspended, v1alpha1.TransitionHeld, 5},
 		"to come":                  {starting(90), v1alpha1.StatePending, v1alpha1.TransitionDeclared, 5},
@@ -314,6 +314,19 @@ func TestBaseline(t *testing.T) {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestActiveSince: a first activity is no change that is recorded, and all the same the instant from which a user is
+// Active.
+func TestActiveSince(t *testing.T) {
+	want := changed("", v1alpha1.StateActive, v1alpha1.TransitionDeclared, "", 5)
+	want.StateTime = at(20)
+
+	user, h := lifecycle.User{Spec: &v1alpha1.UserSpec{}}, &history{subject: "user.alice", created: at(5)}
+	firstActive(20)(&user)
+	if diff := cmp.Diff(want, passUser(user, h, now)); diff != "" {
+		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
 }
 

@@ -212,12 +212,15 @@ func (m Membership) end(c v1alpha1.Cause, now time.Time) time.Time {
 	case v1alpha1.CauseUserPending:
 		return m.User.end(v1alpha1.Cause{Type: v1alpha1.CauseNotStarted}, now)
 	case v1alpha1.CauseUserDeactivated:
+		var last time.Time
 		for i := range m.User.Spec.Absences {
 			absence := &m.User.Spec.Absences[i]
 			if absence.StartTime.Equal(&c.Time) && due(absence.EndTime.Time, now) {
-				return absence.EndTime.Time
+				last = latest(last, absence.EndTime.Time)
 			}
 		}
+		return last
+	default:
+		return time.Time{}
 	}
-	return time.Time{}
 }

@@ -1,0 +1,328 @@
+package stories
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+)
+
+// organization is a namespace of its own for one story. Its methods do what a person would do, and ask what a person
+// would look at.
+type organization struct {
+	name string
+}
+
+// newOrganization creates a namespace with an Organization and its owner Olivia, and waits until it is ready.
+func newOrganization(ctx context.Context, edits ...func(*v1alpha1.Organization)) *organization {
+	GinkgoHelper()
+	o := newNamespace(ctx)
+	org := &v1alpha1.Organization{
+		ObjectMeta: metav1.ObjectMeta{Name: o.name, Namespace: o.name},
+		Spec:       v1alpha1.OrganizationSpec{DisplayName: "Acme Ltd", OwnerRef: v1alpha1.Reference{Name: "olivia"}},
+	}
+	for _, edit := range edits {
+		edit(org)
+	}
+	Expect(admin.Create(ctx, org)).To(Succeed())
+	o.createUser(ctx, "olivia", role("Owner"), wasActive)
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(org), org)).To(Succeed())
+		g.Expect(meta.IsStatusConditionTrue(org.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%+v", org.Status.Conditions)
+	}).Should(Succeed())
+	return o
+}
+
+// newNamespace creates a namespace without an Organization. It goes with the story.
+func newNamespace(ctx context.Context) *organization {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "acme-"}}
+	Expect(admin.Create(ctx, ns)).To(Succeed())
+	DeferCleanup(func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, ns))).To(Succeed())
+	})
+	return &organization{name: ns.Name}
+}
+
+// newTarget creates a namespace in which the organization's groups may grant roles.
+func (o *organization) newTarget(ctx context.Context) string {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "target-", Annotations: map[string]string{v1alpha1.AnnotationGrantsFrom: o.name},
+	}}
+	Expect(admin.Create(ctx, ns)).To(Succeed())
+	DeferCleanup(func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, ns))).To(Succeed())
+	})
+	return ns.Name
+}
+
+// createUser creates a user. Its userName and e-mail follow from its name and the organization's.
+func (o *organization) createUser(ctx context.Context, name string, edits ...func(*v1alpha1.User)) *v1alpha1.User {
+	GinkgoHelper()
+	user := &v1alpha1.User{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: o.name},
+		Spec:       v1alpha1.UserSpec{UserName: o.userName(name), Email: o.userName(name), UserType: "Employee"},
+	}
+	for _, edit := range edits {
+		edit(user)
+	}
+	Expect(admin.Create(ctx, user)).To(Succeed())
+	return user
+}
+
+func (o *organization) userName(name string) string {
+	return name + "@" + o.name + ".example"
+}
+
+func (o *organization) createGroup(ctx context.Context, name string, edits ...func(*v1alpha1.Group)) *v1alpha1.Group {
+	GinkgoHelper()
+	group := &v1alpha1.Group{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: o.name}, Spec: v1alpha1.GroupSpec{Type: "Program"}}
+	for _, edit := range edits {
+		edit(group)
+	}
+	Expect(admin.Create(ctx, group)).To(Succeed())
+	return group
+}
+
+// join creates the membership <user>-<group>.
+func (o *organization) join(ctx context.Context, user, group string, edits ...func(*v1alpha1.Membership)) *v1alpha1.Membership {
+	GinkgoHelper()
+	membership := &v1alpha1.Membership{
+		ObjectMeta: metav1.ObjectMeta{Name: user + "-" + group, Namespace: o.name},
+		Spec:       v1alpha1.MembershipSpec{UserRef: v1alpha1.Reference{Name: user}, GroupRef: v1alpha1.Reference{Name: group}},
+	}
+	for _, edit := range edits {
+		edit(membership)
+	}
+	Expect(admin.Create(ctx, membership)).To(Succeed())
+	return membership
+}
+
+// Edits of a user.
+
+func role(name string) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { u.Spec.Role = name }
+}
+
+func desired(status v1alpha1.UserDesiredStatus, reason ...string) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { u.Spec.DesiredStatus, u.Spec.Reason = status, strings.Join(reason, " ") }
+}
+
+func expires(at time.Time) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { u.Spec.ExpirationTime = metav1.NewTime(at) }
+}
+
+func starts(at time.Time) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { u.Spec.StartTime = metav1.NewTime(at) }
+}
+
+func absent(name string, from, to time.Time, status v1alpha1.AbsenceStatus) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) {
+		absence := v1alpha1.Absence{Name: name, StartTime: metav1.NewTime(from), Status: status}
+		if !to.IsZero() {
+			absence.EndTime = metav1.NewTime(to)
+		}
+		u.Spec.Absences = append(u.Spec.Absences, absence)
+	}
+}
+
+func held(name string, status v1alpha1.UserHoldStatus) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) {
+		u.Spec.Holds = append(u.Spec.Holds, v1alpha1.UserHold{Name: name, Status: status, Reason: "A test holds it"})
+	}
+}
+
+// wasActive lets an application have seen the user.
+func wasActive(u *v1alpha1.User) {
+	annotate(u, v1alpha1.AnnotationLastActivity, "2026-01-02T03:04:05Z")
+}
+
+func annotate(object client.Object, name, value string) {
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[name] = value
+	object.SetAnnotations(annotations)
+}
+
+// Edits of a group and of a membership.
+
+// granting gives the group a role that grants a ClusterRole in namespaces.
+func granting(role, clusterRole string, namespaces ...string) func(*v1alpha1.Group) {
+	return func(g *v1alpha1.Group) {
+		g.Spec.Roles = append(g.Spec.Roles, v1alpha1.GroupRole{Name: role, Grants: []v1alpha1.Grant{{
+			RoleRef: v1alpha1.RoleReference{Kind: v1alpha1.RoleKindClusterRole, Name: clusterRole}, Namespaces: namespaces,
+		}}})
+	}
+}
+
+func withRoles(names ...string) func(*v1alpha1.Membership) {
+	return func(m *v1alpha1.Membership) { m.Spec.Roles = names }
+}
+
+// editUser changes a user as kubectl edit would: again when somebody else's write came between.
+func (o *organization) editUser(ctx context.Context, name string, edits ...func(*v1alpha1.User)) {
+	GinkgoHelper()
+	editObject(ctx, o, name, edits...)
+}
+
+func (o *organization) editMembership(ctx context.Context, name string, edits ...func(*v1alpha1.Membership)) {
+	GinkgoHelper()
+	editObject(ctx, o, name, edits...)
+}
+
+func (o *organization) editGroup(ctx context.Context, name string, edits ...func(*v1alpha1.Group)) {
+	GinkgoHelper()
+	editObject(ctx, o, name, edits...)
+}
+
+func editObject[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, o *organization, name string, edits ...func(P)) {
+	GinkgoHelper()
+	Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		object := P(new(T))
+		if err := admin.Get(ctx, client.ObjectKey{Namespace: o.name, Name: name}, object); err != nil {
+			return err
+		}
+		for _, edit := range edits {
+			edit(object)
+		}
+		return admin.Update(ctx, object)
+	})).To(Succeed())
+}
+
+// user reads a user; for use in Eventually.
+func (o *organization) user(ctx context.Context, name string) func() (*v1alpha1.User, error) {
+	return read[v1alpha1.User](ctx, o, name)
+}
+
+func (o *organization) membership(ctx context.Context, name string) func() (*v1alpha1.Membership, error) {
+	return read[v1alpha1.Membership](ctx, o, name)
+}
+
+func (o *organization) group(ctx context.Context, name string) func() (*v1alpha1.Group, error) {
+	return read[v1alpha1.Group](ctx, o, name)
+}
+
+func (o *organization) settings(ctx context.Context) func() (*v1alpha1.Organization, error) {
+	return read[v1alpha1.Organization](ctx, o, o.name)
+}
+
+func read[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, o *organization, name string) func() (P, error) {
+	return func() (P, error) {
+		object := P(new(T))
+		return object, admin.Get(ctx, client.ObjectKey{Namespace: o.name, Name: name}, object)
+	}
+}
+
+// stateOf is a user's state once this generation was processed; for use in Eventually.
+func (o *organization) stateOf(ctx context.Context, name string) func() (v1alpha1.State, error) {
+	return func() (v1alpha1.State, error) {
+		user, err := o.user(ctx, name)()
+		return settled(user.Status.State, user.Generation, user.Status.ObservedGeneration, err)
+	}
+}
+
+// membershipStateOf is a membership's state once this generation was processed.
+func (o *organization) membershipStateOf(ctx context.Context, name string) func() (v1alpha1.State, error) {
+	return func() (v1alpha1.State, error) {
+		m, err := o.membership(ctx, name)()
+		return settled(m.Status.State, m.Generation, m.Status.ObservedGeneration, err)
+	}
+}
+
+func settled(state v1alpha1.State, generation, observed int64, err error) (v1alpha1.State, error) {
+	if err == nil && generation != observed {
+		err = fmt.Errorf("generation %d is not processed yet, but %d is, with state %s", generation, observed, state)
+	}
+	return state, err
+}
+
+// transitionsOf are the Transitions of a user or membership, oldest first, as from→to(cause).
+func (o *organization) transitionsOf(ctx context.Context, kind v1alpha1.SubjectKind, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		list := &v1alpha1.TransitionList{}
+		err := admin.List(ctx, list, client.InNamespace(o.name), client.MatchingFields{"spec.subject.name": name, "spec.subject.kind": string(kind)})
+		slices.SortFunc(list.Items, func(a, b v1alpha1.Transition) int { return number(a.Name) - number(b.Name) })
+		var changes []string
+		for _, t := range list.Items {
+			changes = append(changes, fmt.Sprintf("%s→%s(%s)", t.Spec.From, t.Spec.To, t.Spec.Cause.Type))
+		}
+		return changes, err
+	}
+}
+
+func number(name string) (n int) {
+	_, _ = fmt.Sscanf(name[strings.LastIndex(name, ".")+1:], "%d", &n)
+	return n
+}
+
+// grantsOf are the RoleBindings of a user in any namespace, as kind/name@namespace.
+func (o *organization) grantsOf(ctx context.Context, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		list := &rbacv1.RoleBindingList{}
+		err := admin.List(ctx, list, client.MatchingLabels{v1alpha1.LabelOrganization: o.name, v1alpha1.LabelUser: name})
+		grants := []string{}
+		for _, b := range list.Items {
+			for _, subject := range b.Subjects {
+				if subject.Kind != rbacv1.UserKind || subject.Name != o.userName(name) {
+					err = errors.Join(err, fmt.Errorf("RoleBinding %s/%s names %s %s", b.Namespace, b.Name, subject.Kind, subject.Name))
+				}
+			}
+			grants = append(grants, b.RoleRef.Name+"@"+b.Namespace)
+		}
+		slices.Sort(grants)
+		return grants, err
+	}
+}
+
+// eventsOf are the reasons of the Events about an object, oldest first.
+func (o *organization) eventsOf(ctx context.Context, kind, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		list := &eventsv1.EventList{}
+		err := admin.List(ctx, list, client.InNamespace(o.name))
+		slices.SortFunc(list.Items, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
+		reasons := []string{}
+		for _, e := range list.Items {
+			if e.Regarding.Kind == kind && e.Regarding.Name == name {
+				reasons = append(reasons, e.Reason)
+			}
+		}
+		return reasons, err
+	}
+}
+
+// condition is what one condition says: status, reason and message.
+func condition(conditions []metav1.Condition, kind string) string {
+	c := meta.FindStatusCondition(conditions, kind)
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+}
+
+// inSeconds is a whole second, n to n+1 seconds from now.
+func inSeconds(n int) time.Time {
+	return time.Now().Add(time.Duration(n+1) * time.Second).Truncate(time.Second)
+}

@@ -1,0 +1,99 @@
+// Package stories holds the acceptance tests: what people and machines do to an organization, and what they see, on a
+// real API server with the operator as its own process under its own RBAC. A spec carries the numbers of the
+// requirements that it proves as labels.
+package stories
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gexec"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/controllers"
+	"tenure.dev/tenure/hack/local"
+)
+
+const (
+	// soon is how long a person would wait for what happens at once, on a busy machine.
+	soon = 20 * time.Second
+
+	// often is how often to look.
+	often = 20 * time.Millisecond
+)
+
+var (
+	cluster *local.Cluster
+
+	// admin is a client that nothing is refused.
+	admin client.Client
+
+	// operatorProgram is the operator, built with the race detector.
+	operatorProgram string
+
+	// shared is the operator that all stories run under which do not start their own.
+	shared *operator
+)
+
+func TestStories(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(soon)
+	SetDefaultEventuallyPollingInterval(often)
+	SetDefaultConsistentlyPollingInterval(often)
+	RunSpecs(t, "Stories")
+}
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	var err error
+	operatorProgram, err = gexec.Build("tenure.dev/tenure", "-race")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(gexec.CleanupBuildArtifacts)
+
+	cluster, err = local.Start(ctx, local.Options{Install: install})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
+	admin = clientFor(cluster.Admin())
+
+	shared = startOperator("operator")
+	DeferCleanup(func() { shared.stop() })
+	Eventually(shared.ready).Should(Succeed())
+}, NodeTimeout(10*time.Minute))
+
+// install puts onto the cluster what a platform team would, but for what needs nodes.
+func install(ctx context.Context, c *local.Cluster) error {
+	root, err := local.RepositoryRoot()
+	if err != nil {
+		return err
+	}
+	_, _, err = c.Kubectl(ctx, nil, nil, "apply", "--server-side", "-k", root+"/config/local")
+	return err
+}
+
+func clientFor(config *rest.Config) client.Client {
+	GinkgoHelper()
+	c, err := client.New(config, client.Options{Scheme: controllers.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	return c
+}
+
+// as is a client that acts as somebody whom RBAC judges.
+func as(username string, groups ...string) client.Client {
+	GinkgoHelper()
+	config, err := cluster.User(username, groups...)
+	Expect(err).NotTo(HaveOccurred())
+	return clientFor(config)
+}
+
+// kubectl runs kubectl as the administrator and returns what a person would read, on both outputs.
+func kubectl(arguments ...string) (output string, err error) {
+	stdout, stderr, err := cluster.Kubectl(context.Background(), nil, nil, arguments...)
+	if err != nil {
+		return stdout + stderr, err
+	}
+	return stdout + stderr, nil
+}
+
