@@ -31,8 +31,7 @@ const (
 	MembershipHoldRemoved MembershipHoldStatus = "Removed"
 )
 
-// MembershipHold is a latched restriction, set by automation or an administrator. Nothing but a release lifts it, and
-// it cannot be changed.
+// MembershipHold is one restriction. It cannot be changed, and nothing but a release lifts it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a hold cannot be changed: release it and set another one"
 type MembershipHold struct {
 	// name of the hold, unique among the membership's, without commas and white space. The annotation
@@ -122,7 +121,8 @@ type MembershipSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.getMilliseconds() == 0",message="must be a time in whole seconds with its zone, such as 2026-12-01T08:00:00Z"
 	ExpirationTime metav1.Time `json:"expirationTime,omitempty,omitzero"`
 
-	// holds are latched restrictions, set by automation or an administrator.
+	// holds restrict the membership until they are released, whatever else is declared. Automation or an administrator
+	// sets them.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -219,17 +219,20 @@ func TestEverythingIsBounded(t *testing.T) {
 				if schema.MaxLength == nil && len(schema.Enum) == 0 && schema.Format != "date-time" {
 					problem = "a string has no maximum length"
 				}
+				if schema.MaxLength != nil && *schema.MaxLength > 4096 && !strings.HasSuffix(path, "conditions[].message") {
+					problem = "a string may be longer than anybody reads"
+				}
 				if schema.MinLength == nil && len(schema.Enum) == 0 && schema.Format != "date-time" &&
 					!strings.Contains(path, "conditions[]") && !strings.HasSuffix(path, "{}") {
 					problem = "a string may be empty"
 				}
 			case "array":
-				if schema.MaxItems == nil {
-					problem = "a list has no maximum length"
+				if schema.MaxItems == nil || *schema.MaxItems > 256 {
+					problem = "a list has no maximum length that is worth the name"
 				}
 			case "object":
-				if schema.AdditionalProperties != nil && schema.MaxProperties == nil {
-					problem = "a map has no maximum size"
+				if schema.AdditionalProperties != nil && (schema.MaxProperties == nil || *schema.MaxProperties > 64) {
+					problem = "a map has no maximum size that is worth the name"
 				}
 				if schema.XPreserveUnknownFields != nil && !strings.HasSuffix(path, ".patch") {
 					problem = "takes anything"

@@ -91,8 +91,7 @@ const (
 	UserHoldSuspended UserHoldStatus = "Suspended"
 )
 
-// UserHold is a latched restriction, set by automation or an administrator. Nothing but a release lifts it, and it
-// cannot be changed.
+// UserHold is one restriction. It cannot be changed, and nothing but a release lifts it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a hold cannot be changed: release it and set another one"
 type UserHold struct {
 	// name of the hold, unique among the user's, without commas and white space. The annotation tenure.dev/release
@@ -292,7 +291,8 @@ type UserSpec struct {
 	// +kubebuilder:default=Never
 	AllowReactivation AllowReactivation `json:"allowReactivation,omitempty"`
 
-	// holds are latched restrictions, set by automation or an administrator.
+	// holds restrict the user until they are released, whatever else is declared. Automation or an administrator sets
+	// them.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

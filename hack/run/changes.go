@@ -14,6 +14,7 @@ const matchTimeout = 400 * time.Millisecond
 // view is what the feed needs to know of a User or a Membership.
 type view struct {
 	kind, namespace, name string
+	user                  string // whose membership it is
 	state                 tenurev1alpha1.State
 	causes                []tenurev1alpha1.Cause
 	nextTime              time.Time
@@ -31,8 +32,8 @@ func viewOf(object any) view {
 		}
 	case *tenurev1alpha1.Membership:
 		return view{
-			kind: "membership", namespace: o.Namespace, name: o.Name, state: o.Status.State, causes: o.Status.Causes,
-			nextTime: o.Status.NextTransitionTime.Time, nextState: o.Status.NextState,
+			kind: "membership", namespace: o.Namespace, name: o.Name, user: o.Spec.UserRef.Name,
+			state: o.Status.State, causes: o.Status.Causes, nextTime: o.Status.NextTransitionTime.Time, nextState: o.Status.NextState,
 			lastTransition: o.Status.LastTransition.Name,
 		}
 	default:

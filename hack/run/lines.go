@@ -96,6 +96,9 @@ func changeLine(c *change, t *tenurev1alpha1.Transition, now time.Time) line {
 		from, to = c.from, c.is.state
 		l.topic, l.subject = c.is.kind, c.is.namespace+"/"+c.is.name
 		reasons = append(reasons, causeReason(c.is.causes))
+		if len(c.is.causes) == 0 && c.is.user != "" {
+			reasons = append(reasons, "with "+c.is.user)
+		}
 	}
 	if c != nil && c.is.state == to && !c.is.nextTime.IsZero() {
 		reasons = append(reasons, fmt.Sprintf("until %s, then %s", moment(c.is.nextTime, now), c.is.nextState))
@@ -153,9 +156,22 @@ func causeReason(causes []tenurev1alpha1.Cause) string {
 		return ""
 	}
 	cause := causes[0]
-	text := string(cause.Type)
-	if cause.Name != "" {
-		text += " " + cause.Name
+	var text string
+	switch cause.Type {
+	case tenurev1alpha1.CauseDeclared:
+		text = "declared"
+	case tenurev1alpha1.CauseExpired:
+		text = "the expiration time came"
+	case tenurev1alpha1.CauseHold:
+		text = "held by " + cause.Name
+	case tenurev1alpha1.CauseAbsence:
+		text = "the absence " + cause.Name
+	case tenurev1alpha1.CauseUserSuspended, tenurev1alpha1.CauseUserDeactivated, tenurev1alpha1.CauseUserExpired,
+		tenurev1alpha1.CauseUserPending, tenurev1alpha1.CauseUserRemoved:
+		state := strings.TrimPrefix(string(cause.Type), "User")
+		text = fmt.Sprintf("%s is %s", nonEmpty(cause.Name, "the user"), state)
+	default:
+		text = strings.TrimSpace(string(cause.Type) + " " + cause.Name)
 	}
 	if cause.Reason != "" {
 		text += ": " + cause.Reason

@@ -256,7 +256,7 @@ Look around from another terminal, in this folder:
   export KUBECONFIG=%s
   bin/kubectl get users %s -w
 
-The operator's log is %s, its metrics are at %s. Ctrl-C ends everything.
+The operator's log is %s, its metrics are at http://%s/metrics. Ctrl-C ends everything.
 
 `, shellWord(s.state.path("kubeconfig")), scope, s.state.relative(operatorLogFile), s.operator.metrics)
 }

@@ -21,8 +21,8 @@ const (
 
 	readyTimeout = time.Minute
 	stopTimeout  = 2 * time.Second
-	// quickDeath is the age before which dying counts as crashing, as opposed to being killed by somebody who tries
-	// what happens then.
+	// quickDeath is the age before which an end counts as a crash, unless somebody killed the operator to see what
+	// happens then.
 	quickDeath = 10 * time.Second
 	// hopeless is the number of quick deaths after which a start is given up.
 	hopeless = 3
@@ -73,7 +73,7 @@ func (s *session) startOperator(ctx context.Context) error {
 	command := func() (*exec.Cmd, error) {
 		command, err := s.cluster.Command("operator", program,
 			"--kubeconfig="+kubeconfig,
-			"--metrics-bind-address="+metrics,
+			"--metrics-bind-address="+metrics, "--metrics-insecure",
 			"--health-probe-bind-address="+probe,
 		)
 		if err != nil {
@@ -110,16 +110,16 @@ func (o *operator) keepRunning(ctx context.Context) error {
 		if ctx.Err() != nil || err != nil {
 			return err
 		}
-		if time.Since(born) < quickDeath {
+		if time.Since(born) < quickDeath && !end.killed {
 			o.crashes.Add(1)
 		} else {
 			o.crashes.Store(0)
 		}
 		delay := restartDelay(int(o.crashes.Load()))
 		if delay > 0 {
-			o.report("ended (%s) again, is started in %s", end, delay)
+			o.report("ended (%s) again, is started in %s", end.how, delay)
 		} else {
-			o.report("ended (%s), is started again", end)
+			o.report("ended (%s), is started again", end.how)
 		}
 		select {
 		case <-ctx.Done():
@@ -137,26 +137,38 @@ func restartDelay(crashes int) time.Duration {
 	return min(time.Second<<min(crashes-2, 10), maxDelay)
 }
 
-// runOnce runs the operator until it ends or ctx does, and says how it ended.
-func (o *operator) runOnce(ctx context.Context) (string, error) {
+// ending is how a process has ended.
+type ending struct {
+	how    string
+	killed bool
+}
+
+func endOf(state *os.ProcessState) ending {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	killed := ok && status.Signaled() && (status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM)
+	return ending{how: state.String(), killed: killed}
+}
+
+// runOnce runs the operator until it ends or ctx does.
+func (o *operator) runOnce(ctx context.Context) (ending, error) {
 	command, err := o.command()
 	if err != nil {
-		return "", err
+		return ending{}, err
 	}
 	if err := command.Start(); err != nil {
-		return "", fmt.Errorf("starting the operator: %w", err)
+		return ending{}, fmt.Errorf("starting the operator: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		_ = command.Wait()
 		close(ended)
 	}()
+	defer o.state.remove(operatorPIDFile)
 	err = o.state.write(operatorPIDFile, strconv.Itoa(command.Process.Pid)+"\n")
 	if err == nil {
 		select {
 		case <-ended:
-			o.state.remove(operatorPIDFile)
-			return command.ProcessState.String(), nil
+			return endOf(command.ProcessState), nil
 		case <-ctx.Done():
 		}
 	}
@@ -168,8 +180,7 @@ func (o *operator) runOnce(ctx context.Context) (string, error) {
 		_ = command.Process.Kill()
 		<-ended
 	}
-	o.state.remove(operatorPIDFile)
-	return command.ProcessState.String(), err
+	return endOf(command.ProcessState), err
 }
 
 // stop ends the operator, in time for it to let go of its lease, and waits until it is gone.

@@ -195,7 +195,7 @@ func TestUserOutcome(t *testing.T) {
 			test.before(&user)
 			passUser(user, h, 1)
 			test.after(&user)
-			if diff := cmp.Diff(test.want, passUser(user, h, now)); diff != "" {
+			if diff := cmp.Diff(test.want, passUser(user, h, present)); diff != "" {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
 		})
@@ -272,7 +272,7 @@ func TestMembershipOutcome(t *testing.T) {
 			test.before(&membership)
 			passMembership(membership, h, 1)
 			test.after(&membership)
-			got := passMembership(membership, h, now)
+			got := passMembership(membership, h, present)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
@@ -305,7 +305,7 @@ func TestBaseline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			user, h := lifecycle.User{Spec: &v1alpha1.UserSpec{}}, &history{subject: "user.alice", created: at(5)}
 			test.user(&user)
-			got := passUser(user, h, now)
+			got := passUser(user, h, present)
 			if got.Change == nil || !got.Change.Baseline() {
 				t.Fatalf("got %v, want a baseline", got.Change)
 			}
@@ -325,7 +325,7 @@ func TestActiveSince(t *testing.T) {
 
 	user, h := lifecycle.User{Spec: &v1alpha1.UserSpec{}}, &history{subject: "user.alice", created: at(5)}
 	firstActive(20)(&user)
-	if diff := cmp.Diff(want, passUser(user, h, now)); diff != "" {
+	if diff := cmp.Diff(want, passUser(user, h, present)); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
 }
@@ -361,7 +361,7 @@ func TestStatusLost(t *testing.T) {
 			passUser(user, h, 20)
 			h.loseStatus()
 			test.after(&user)
-			if diff := cmp.Diff(test.want, passUser(user, h, now)); diff != "" {
+			if diff := cmp.Diff(test.want, passUser(user, h, present)); diff != "" {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
 		})

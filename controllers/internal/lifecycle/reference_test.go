@@ -221,8 +221,8 @@ func referenceMembership(m lifecycle.Membership) func(s int) second {
 	return func(s int) second {
 		now, state, began := slices.Clone(world), user(s).state, ""
 		if causes := user(s).causes; len(causes) > 0 {
-			if _, second, known := strings.Cut(causes[0], "@"); known {
-				began = "@" + second
+			if _, instant, known := strings.Cut(causes[0], "@"); known {
+				began = "@" + instant
 			}
 		}
 		if state == v1alpha1.StateRemoved && !latched["user-removed"] {

@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 )
 
-// now is the instant at which the tables are read. What they declare began at 10 or begins at 90.
-const now = 50
+// present is the instant at which the tables are read. What they declare began at 10 or begins at 90.
+const present = 50
 
 // userCause is one thing that can stand in the way of a user's access.
 type userCause struct {
@@ -109,7 +110,7 @@ func TestUserWithoutCauses(t *testing.T) {
 		"started, not expired, not away": {lifecycle.User{Spec: inTheMiddle(), FirstActivity: at(20)}, v1alpha1.StateActive},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decision := lifecycle.DecideUser(test.user, at(now))
+			decision := lifecycle.DecideUser(test.user, at(present))
 			if decision.State != test.state || decision.Strongest() != nil || decision.Access() != v1alpha1.AccessGranted {
 				t.Errorf("got %s (%s) because of %v, want %s without a cause", decision.State, decision.Access(), decision.Causes, test.state)
 			}
@@ -122,8 +123,8 @@ func inTheMiddle() *v1alpha1.UserSpec {
 	return &v1alpha1.UserSpec{
 		StartTime: metaAt(5), ExpirationTime: metaAt(95),
 		Absences: []v1alpha1.Absence{
-			{Name: "behind", StartTime: metaAt(10), EndTime: metaAt(now)},
-			{Name: "ahead", StartTime: metaAt(now + 1)},
+			{Name: "behind", StartTime: metaAt(10), EndTime: metaAt(present)},
+			{Name: "ahead", StartTime: metaAt(present + 1)},
 		},
 	}
 }
@@ -133,7 +134,7 @@ func TestUserStates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			user := lifecycle.User{Spec: &v1alpha1.UserSpec{}, FirstActivity: at(5)}
 			c.apply(&user)
-			decision := lifecycle.DecideUser(user, at(now))
+			decision := lifecycle.DecideUser(user, at(present))
 			checkDecided(t, decision, c.state, c.cause)
 			if strongest := decision.Strongest(); strongest == nil || strongest.Type != c.cause.Type {
 				t.Errorf("strongest cause is %v, want %v", strongest, c.cause)
@@ -153,7 +154,7 @@ func TestUserPrecedence(t *testing.T) {
 				user := lifecycle.User{Spec: &v1alpha1.UserSpec{}}
 				weaker.apply(&user)
 				stronger.apply(&user)
-				checkDecided(t, lifecycle.DecideUser(user, at(now)), stronger.state, stronger.cause, weaker.cause)
+				checkDecided(t, lifecycle.DecideUser(user, at(present)), stronger.state, stronger.cause, weaker.cause)
 			})
 		}
 	}
@@ -338,17 +339,19 @@ func standing() lifecycle.Membership {
 
 func TestMembershipWithoutCauses(t *testing.T) {
 	for name, apply := range map[string]func(m *lifecycle.Membership){
-		"user never active":                func(*lifecycle.Membership) {},
-		"user active":                      func(m *lifecycle.Membership) { m.User.FirstActivity = at(20) },
-		"user on a break":                  func(m *lifecycle.Membership) { m.User.Spec.DesiredStatus = v1alpha1.UserDesiredOnBreak },
-		"declared Active":                  func(m *lifecycle.Membership) { m.Spec.DesiredStatus = v1alpha1.MembershipDesiredActive },
-		"started, will expire":             func(m *lifecycle.Membership) { m.Spec.StartTime, m.Spec.ExpirationTime = metaAt(now), metaAt(now+1) },
+		"user never active": func(*lifecycle.Membership) {},
+		"user active":       func(m *lifecycle.Membership) { m.User.FirstActivity = at(20) },
+		"user on a break":   func(m *lifecycle.Membership) { m.User.Spec.DesiredStatus = v1alpha1.UserDesiredOnBreak },
+		"declared Active":   func(m *lifecycle.Membership) { m.Spec.DesiredStatus = v1alpha1.MembershipDesiredActive },
+		"started, will expire": func(m *lifecycle.Membership) {
+			m.Spec.StartTime, m.Spec.ExpirationTime = metaAt(present), metaAt(present+1)
+		},
 		"user started, away, will be away": func(m *lifecycle.Membership) { m.User.Spec = inTheMiddle() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			membership := standing()
 			apply(&membership)
-			checkDecided(t, lifecycle.DecideMembership(membership, at(now)), v1alpha1.StateActive)
+			checkDecided(t, lifecycle.DecideMembership(membership, at(present)), v1alpha1.StateActive)
 		})
 	}
 }
@@ -358,7 +361,7 @@ func TestMembershipStates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			membership := standing()
 			c.apply(&membership)
-			decision := lifecycle.DecideMembership(membership, at(now))
+			decision := lifecycle.DecideMembership(membership, at(present))
 			checkDecided(t, decision, c.state, c.causes...)
 			if diff := cmp.Diff(c.latch, decision.Latch); diff != "" {
 				t.Errorf("latch (-want +got):\n%s", diff)
@@ -381,7 +384,7 @@ func TestMembershipPrecedence(t *testing.T) {
 				membership := standing()
 				stronger.apply(&membership)
 				weaker.apply(&membership)
-				decision := lifecycle.DecideMembership(membership, at(now))
+				decision := lifecycle.DecideMembership(membership, at(present))
 				if decision.State != stronger.state {
 					t.Errorf("state is %s, want %s", decision.State, stronger.state)
 				}
@@ -399,12 +402,7 @@ func TestMembershipPrecedence(t *testing.T) {
 }
 
 func visible(cause v1alpha1.Cause, d lifecycle.Decision) bool {
-	for _, c := range d.Causes {
-		if cmp.Equal(c, cause) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.Causes, func(c v1alpha1.Cause) bool { return cmp.Equal(c, cause) })
 }
 
 // TestLatchIsSetOnce gives a membership the hold that its user's state calls for: nothing changes but that there is no
@@ -417,13 +415,39 @@ func TestLatchIsSetOnce(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			membership := standing()
 			c.apply(&membership)
-			before := lifecycle.DecideMembership(membership, at(now))
+			before := lifecycle.DecideMembership(membership, at(present))
 			membership.Spec.Holds = append(membership.Spec.Holds, *before.Latch)
-			after := lifecycle.DecideMembership(membership, at(now))
+			after := lifecycle.DecideMembership(membership, at(present))
 
 			before.Latch = nil
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("the hold in the spec makes a difference (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestHolds spells out the holds that the operator sets. They carry no time, so that whoever sets one sets the same.
+func TestHolds(t *testing.T) {
+	for name, test := range map[string]struct{ got, want *v1alpha1.MembershipHold }{
+		"user suspended": {
+			got: lifecycle.SuspendedHold(),
+			want: &v1alpha1.MembershipHold{
+				Name: "user-suspended", Status: v1alpha1.MembershipHoldDeactivated, Release: v1alpha1.ReleaseAdmin,
+				Reason: "The user was suspended", Source: "tenure",
+			},
+		},
+		"user removed": {
+			got: lifecycle.RemovedHold(),
+			want: &v1alpha1.MembershipHold{
+				Name: "user-removed", Status: v1alpha1.MembershipHoldRemoved, Release: v1alpha1.ReleaseAdmin,
+				Reason: "The user was removed", Source: "tenure",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, test.got); diff != "" {
+				t.Errorf("hold (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -619,7 +643,7 @@ func TestMembershipNext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			membership := standing()
 			test.apply(&membership)
-			checkScheduled(t, lifecycle.DecideMembership(membership, at(now)), test.next, test.to, test.wake)
+			checkScheduled(t, lifecycle.DecideMembership(membership, at(present)), test.next, test.to, test.wake)
 		})
 	}
 }

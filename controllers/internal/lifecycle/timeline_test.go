@@ -29,7 +29,7 @@ func TestTimelines(t *testing.T) {
 
 			golden := filepath.Join("testdata", story.name+".txt")
 			if *update {
-				if err := os.WriteFile(golden, []byte(stage.script.String()), 0o600); err != nil {
+				if err := os.WriteFile(golden, []byte(stage.script.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -338,7 +338,6 @@ type castUser struct {
 type castMembership struct {
 	lifecycle.Membership
 	history
-	user  *castUser
 	shown string
 }
 
@@ -362,7 +361,6 @@ func (s *stage) membership(name string, user *castUser) *castMembership {
 			User: &user.User, GroupFound: true, Suspension: v1alpha1.SuspensionDeactivate,
 		},
 		history: history{subject: "membership." + name},
-		user:    user,
 	}
 	s.memberships = append(s.memberships, membership)
 	return membership
@@ -416,7 +414,7 @@ func (s *stage) passMembership(m *castMembership) {
 	if s.membershipsWait {
 		return
 	}
-	m.Membership.ExpiredAt = m.expiredAt()
+	m.ExpiredAt = m.expiredAt()
 
 	decision := lifecycle.DecideMembership(m.Membership, s.now)
 	outcome := lifecycle.MembershipOutcome(m.Membership, decision, m.past(), s.now)
@@ -426,7 +424,7 @@ func (s *stage) passMembership(m *castMembership) {
 	}
 	s.show(&m.history, &m.shown, decision, outcome, lifecycle.Verdict{})
 
-	m.Membership.ExpiredAt = m.expiredAt()
+	m.ExpiredAt = m.expiredAt()
 	again := lifecycle.DecideMembership(m.Membership, s.now)
 	s.settled(&m.history, again, lifecycle.MembershipOutcome(m.Membership, again, m.past(), s.now))
 }
@@ -458,25 +456,25 @@ func (s *stage) settled(h *history, d lifecycle.Decision, o lifecycle.Outcome) {
 
 // show writes down what a pass did to a subject, if it is something new.
 func (s *stage) show(h *history, shown *string, d lifecycle.Decision, o lifecycle.Outcome, v lifecycle.Verdict) {
-	var now strings.Builder
-	fmt.Fprintf(&now, "  %-28s %s since %s", h.subject, d.State, timeOfDay(o.StateTime))
+	var line strings.Builder
+	fmt.Fprintf(&line, "  %-28s %s since %s", h.subject, d.State, timeOfDay(o.StateTime))
 	if !d.Next.IsZero() {
-		fmt.Fprintf(&now, ", %s from %s", d.NextState, timeOfDay(d.Next))
+		fmt.Fprintf(&line, ", %s from %s", d.NextState, timeOfDay(d.Next))
 	}
-	fmt.Fprintln(&now)
+	fmt.Fprintln(&line)
 	for _, c := range d.Causes {
-		fmt.Fprintf(&now, "    cause       %s\n", describeCause(c))
+		fmt.Fprintf(&line, "    cause       %s\n", describeCause(c))
 	}
 	if d.Latch != nil {
-		fmt.Fprintf(&now, "    gets hold   %s\n", d.Latch.Name)
+		fmt.Fprintf(&line, "    gets hold   %s\n", d.Latch.Name)
 	}
 	if !v.HeldOpen.IsZero() {
-		fmt.Fprintf(&now, "    held open   for the deadline %s: %s\n", timeOfDay(v.HeldOpen), v.Reason)
+		fmt.Fprintf(&line, "    held open   for the deadline %s: %s\n", timeOfDay(v.HeldOpen), v.Reason)
 	}
-	if o.Change == nil && now.String() == *shown {
+	if o.Change == nil && line.String() == *shown {
 		return
 	}
-	*shown = now.String()
+	*shown = line.String()
 	s.script.WriteString(*shown)
 	if o.Change != nil {
 		fmt.Fprintf(&s.script, "    transition  %s\n", describeTransition(h.newest()))
