@@ -13,7 +13,6 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,7 +78,7 @@ func grantsFrom(annotations map[string]string) map[string]string {
 // ClientOptions make a read by name wait until the cache has the caller's own last write of that object. Without it a
 // pass that follows a write would decide on the state before.
 func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}}
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}}
 }
 
 // Setup adds the indexes and the controllers to a manager.
@@ -100,7 +99,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	} {
 		if err := c.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: options.Workers,
-			EnableWarmup:            ptr.To(true),
+			EnableWarmup:            new(true),
 		}); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)
 		}

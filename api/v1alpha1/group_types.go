@@ -112,7 +112,7 @@ type GroupSpec struct {
 // GroupLeader is who leads a group now.
 type GroupLeader struct {
 	// name of the User who leads: the stand-in, where there is one.
-	// +optional
+	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
@@ -142,7 +142,7 @@ type GroupStatus struct {
 
 	// members counts the memberships of the group.
 	// +optional
-	Members MembershipCounts `json:"members,omitempty,omitzero"`
+	Members MembershipCounts `json:"members"`
 
 	// leader is who leads the group now.
 	// +optional

@@ -425,15 +425,15 @@ type Effect struct {
 
 	// resources acts on objects of any kind that refer to the user.
 	// +optional
-	Resources *ResourcesEffect `json:"resources,omitempty"`
+	Resources ResourcesEffect `json:"resources,omitempty,omitzero"`
 
 	// memberships acts on the user's memberships.
 	// +optional
-	Memberships *MembershipsEffect `json:"memberships,omitempty"`
+	Memberships MembershipsEffect `json:"memberships,omitempty,omitzero"`
 
 	// relations acts on the relations in which the user stands to other users and to groups.
 	// +optional
-	Relations *RelationsEffect `json:"relations,omitempty"`
+	Relations RelationsEffect `json:"relations,omitempty,omitzero"`
 }
 
 // LifecyclePolicySpec is what an organization decided about the lifecycle of a kind of people.

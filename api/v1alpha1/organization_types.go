@@ -193,7 +193,7 @@ type OrganizationStatus struct {
 
 	// users counts the users by state.
 	// +optional
-	Users UserCounts `json:"users,omitempty,omitzero"`
+	Users UserCounts `json:"users"`
 
 	// seatsUsed is the number of seats in use.
 	// +optional
@@ -201,7 +201,7 @@ type OrganizationStatus struct {
 
 	// admins counts the administrators.
 	// +optional
-	Admins AdminCounts `json:"admins,omitempty,omitzero"`
+	Admins AdminCounts `json:"admins"`
 }
 
 // Organization makes a namespace an organization and holds its settings. There is one in a namespace, with the

@@ -172,7 +172,7 @@ type PlannedEffect struct {
 
 	// definition of the effect in the policy at the decision. Absent for the operator's own.
 	// +optional
-	Definition *Effect `json:"definition,omitempty"`
+	Definition Effect `json:"definition,omitempty,omitzero"`
 }
 
 // TransitionSpec is the change and the plan that was frozen with it. It cannot be changed.

@@ -84,7 +84,7 @@ func TestZeroIsOmitted(t *testing.T) {
 	}
 	want := parse(t, `{apiVersion: tenure.dev/v1alpha1, kind: User, metadata: {name: alice},
 		spec: {userName: alice, absences: [{name: a, startTime: 2026-12-01T08:00:00Z}], holds: [{name: h, status: Suspended}]},
-		status: {causes: [{type: Hold, state: Suspended}]}}`)
+		status: {causes: [{type: Hold, state: Suspended}], memberships: {active: 0, total: 0}}}`)
 	if diff := cmp.Diff(want, toJSON(t, sparse)); diff != "" {
 		t.Errorf("a sparse user (-want +got):\n%s", diff)
 	}
@@ -96,7 +96,7 @@ func TestZeroIsOmitted(t *testing.T) {
 
 	// Counts are written at 0, or their columns would be empty.
 	counts := &v1alpha1.Organization{Status: v1alpha1.OrganizationStatus{ObservedGeneration: 1, Users: v1alpha1.UserCounts{Total: 1}}}
-	want = parse(t, `{status: {observedGeneration: 1, seatsUsed: 0,
+	want = parse(t, `{status: {observedGeneration: 1, seatsUsed: 0, admins: {active: 0},
 		users: {total: 1, pending: 0, activated: 0, active: 0, onBreak: 0, deactivated: 0, expired: 0, suspended: 0, removed: 0}}}`)
 	if diff := cmp.Diff(want, toJSON(t, counts)); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)

@@ -390,7 +390,7 @@ type UserStatus struct {
 
 	// memberships counts the user's memberships.
 	// +optional
-	Memberships MembershipCounts `json:"memberships,omitempty,omitzero"`
+	Memberships MembershipCounts `json:"memberships"`
 }
 
 // User is a person's account in an organization: what status it shall have, and from when until when. The operator

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -21,13 +22,18 @@ const (
 	operatorUser      = "system:serviceaccount:tenure-system:tenure-controller-manager"
 )
 
+// leaseDuration is how long a standby waits for a leader that is silent.
+const leaseDuration = 5 * time.Second
+
 // operator is one replica of the operator as a process.
 type operator struct {
-	command *exec.Cmd
-	ended   chan struct{}
-	probe   string
-	metrics string
-	log     string
+	name      string
+	arguments []string
+	command   *exec.Cmd
+	ended     chan struct{}
+	probe     string
+	metrics   string
+	log       string
 }
 
 // startOperator starts a replica under the RBAC of config/rbac. Several replicas elect a leader. What each says goes to
@@ -40,23 +46,15 @@ func startOperator(name string, flags ...string) *operator {
 	kubeconfig := filepath.Join(directory, "kubeconfig")
 	Expect(local.WriteKubeconfig(kubeconfig, config, operatorNamespace)).To(Succeed())
 
-	o := &operator{probe: freeAddress(), metrics: freeAddress(), log: filepath.Join(directory, "log"), ended: make(chan struct{})}
-	o.command, err = cluster.Command(name, operatorProgram, append([]string{
+	o := &operator{name: name, probe: freeAddress(), metrics: freeAddress(), log: filepath.Join(directory, "log")}
+	o.arguments = append([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--health-probe-bind-address=" + o.probe,
 		"--metrics-bind-address=" + o.metrics,
-		"--leader-elect", "--leader-election-namespace=" + operatorNamespace, "--leader-election-lease-duration=5s",
-	}, flags...)...)
-	Expect(err).NotTo(HaveOccurred())
-	log, err := os.Create(o.log)
-	Expect(err).NotTo(HaveOccurred())
-	o.command.Stdout, o.command.Stderr = log, log
-	Expect(o.command.Start()).To(Succeed())
-	go func() {
-		defer close(o.ended)
-		defer log.Close()
-		_ = o.command.Wait()
-	}()
+		"--leader-elect", "--leader-election-namespace=" + operatorNamespace,
+		"--leader-election-lease-duration=" + leaseDuration.String(),
+	}, flags...)
+	o.start()
 	DeferCleanup(func() {
 		o.stop()
 		said, err := os.ReadFile(o.log)
@@ -67,6 +65,24 @@ func startOperator(name string, flags ...string) *operator {
 		}
 	})
 	return o
+}
+
+// start starts the replica; again, when it has ended, as a Deployment would.
+func (o *operator) start() {
+	GinkgoHelper()
+	command, err := cluster.Command(o.name, operatorProgram, o.arguments...)
+	Expect(err).NotTo(HaveOccurred())
+	log, err := os.OpenFile(o.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	Expect(err).NotTo(HaveOccurred())
+	command.Stdout, command.Stderr = log, log
+	Expect(command.Start()).To(Succeed())
+	ended := make(chan struct{})
+	o.command, o.ended = command, ended
+	go func() {
+		defer close(ended)
+		defer log.Close()
+		_ = command.Wait()
+	}()
 }
 
 func freeAddress() string {

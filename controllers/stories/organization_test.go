@@ -267,10 +267,15 @@ func (o *organization) transitionsOf(ctx context.Context, kind v1alpha1.SubjectK
 		slices.SortFunc(list.Items, func(a, b v1alpha1.Transition) int { return number(a.Name) - number(b.Name) })
 		var changes []string
 		for _, t := range list.Items {
-			changes = append(changes, fmt.Sprintf("%s→%s(%s)", t.Spec.From, t.Spec.To, t.Spec.Cause.Type))
+			changes = append(changes, changeIn(&t))
 		}
 		return changes, err
 	}
+}
+
+// changeIn is what a Transition records, as from→to(cause).
+func changeIn(t *v1alpha1.Transition) string {
+	return fmt.Sprintf("%s→%s(%s)", t.Spec.From, t.Spec.To, t.Spec.Cause.Type)
 }
 
 func number(name string) (n int) {

@@ -12,7 +12,6 @@ import (
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
-	"tenure.dev/tenure/controllers/internal/metrics"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/write"
 )
@@ -27,7 +26,7 @@ func (p *pass) persist(ctx context.Context) error {
 	}
 	p.tell(before)
 	if p.outcome.Change != nil {
-		metrics.Change(v1alpha1.SubjectUser, p.outcome.Change, p.Clock.Now())
+		history.Note(ctx, p.recorded, p.outcome.Change, p.Clock.Now())
 	}
 	return nil
 }

@@ -193,7 +193,8 @@ func TestStarterKilled(t *testing.T) {
 	starter := exec.Command(os.Args[0], "-test.run=^TestStarterKilled$")
 	starter.Env = append(os.Environ(), "TENURE_TEST_CLUSTER_DIR="+directory)
 	g.Expect(starter.Start()).To(Succeed())
-	g.Eventually(filepath.Join(directory, "ready"), "60s", "50ms").Should(BeAnExistingFile())
+	ready := filepath.Join(directory, "ready")
+	g.Eventually(ready, "60s", "50ms").Should(BeAnExistingFile())
 	ids, err := filepath.Glob(filepath.Join(directory, "pids-*"))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(ids).To(HaveLen(1))
@@ -209,6 +210,6 @@ func TestStarterKilled(t *testing.T) {
 	for name, pid := range pids {
 		g.Eventually(func() bool { return running(pid) }, "3s", "10ms").Should(BeFalse(), name)
 	}
-	g.Eventually(filepath.Join(directory, "ready")).ShouldNot(BeAnExistingFile())
+	g.Eventually(ready).ShouldNot(BeAnExistingFile())
 	g.Eventually(ids[0]).ShouldNot(BeADirectory())
 }

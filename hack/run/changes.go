@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	tenurev1alpha1 "tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/api/v1alpha1"
 )
 
 // matchTimeout is how long the one half of a change waits for the other.
@@ -15,22 +15,22 @@ const matchTimeout = 400 * time.Millisecond
 type view struct {
 	kind, namespace, name string
 	user                  string // whose membership it is
-	state                 tenurev1alpha1.State
-	causes                []tenurev1alpha1.Cause
+	state                 v1alpha1.State
+	causes                []v1alpha1.Cause
 	nextTime              time.Time
-	nextState             tenurev1alpha1.State
+	nextState             v1alpha1.State
 	lastTransition        string
 }
 
 func viewOf(object any) view {
 	switch o := object.(type) {
-	case *tenurev1alpha1.User:
+	case *v1alpha1.User:
 		return view{
 			kind: "user", namespace: o.Namespace, name: o.Name, state: o.Status.State, causes: o.Status.Causes,
 			nextTime: o.Status.NextTransitionTime.Time, nextState: o.Status.NextState,
 			lastTransition: o.Status.LastTransition.Name,
 		}
-	case *tenurev1alpha1.Membership:
+	case *v1alpha1.Membership:
 		return view{
 			kind: "membership", namespace: o.Namespace, name: o.Name, user: o.Spec.UserRef.Name,
 			state: o.Status.State, causes: o.Status.Causes, nextTime: o.Status.NextTransitionTime.Time, nextState: o.Status.NextState,
@@ -43,7 +43,7 @@ func viewOf(object any) view {
 
 // change is a change that is visible in a status.
 type change struct {
-	from       tenurev1alpha1.State
+	from       v1alpha1.State
 	is         view
 	transition string // the Transition that it belongs to; empty where it is none, as when a membership pauses
 }
@@ -66,7 +66,7 @@ type matcher struct {
 
 type halves struct {
 	change     *change
-	transition *tenurev1alpha1.Transition
+	transition *v1alpha1.Transition
 	since      time.Time
 }
 
@@ -81,7 +81,7 @@ func (m *matcher) change(c *change, now time.Time) []line {
 	return m.match(c.is.namespace+"/"+c.transition, now, func(h *halves) { h.change = c })
 }
 
-func (m *matcher) transition(t *tenurev1alpha1.Transition, now time.Time) []line {
+func (m *matcher) transition(t *v1alpha1.Transition, now time.Time) []line {
 	return m.match(t.Namespace+"/"+t.Name, now, func(h *halves) { h.transition = t })
 }
 

@@ -9,26 +9,26 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	tenurev1alpha1 "tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/api/v1alpha1"
 )
 
 var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func user(state tenurev1alpha1.State, transition string) *tenurev1alpha1.User {
-	u := &tenurev1alpha1.User{ObjectMeta: metav1.ObjectMeta{Name: "erin", Namespace: "acme"}}
+func user(state v1alpha1.State, transition string) *v1alpha1.User {
+	u := &v1alpha1.User{ObjectMeta: metav1.ObjectMeta{Name: "erin", Namespace: "acme"}}
 	u.Status.State = state
 	u.Status.LastTransition.Name = transition
 	return u
 }
 
 func transition(
-	name string, from, to tenurev1alpha1.State, cause tenurev1alpha1.TransitionCauseType,
-) *tenurev1alpha1.Transition {
-	return &tenurev1alpha1.Transition{
+	name string, from, to v1alpha1.State, cause v1alpha1.TransitionCauseType,
+) *v1alpha1.Transition {
+	return &v1alpha1.Transition{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "acme"},
-		Spec: tenurev1alpha1.TransitionSpec{
-			Subject: tenurev1alpha1.Subject{Kind: tenurev1alpha1.SubjectUser, Name: "erin"},
-			From:    from, To: to, Cause: tenurev1alpha1.TransitionCause{Type: cause},
+		Spec: v1alpha1.TransitionSpec{
+			Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "erin"},
+			From:    from, To: to, Cause: v1alpha1.TransitionCause{Type: cause},
 		},
 	}
 }
@@ -44,7 +44,7 @@ func rendered(lines []line) []string {
 // TestMatcher sees one line per change, whichever half of it comes first, and also where the other never comes.
 func TestMatcher(t *testing.T) {
 	const expired = "12:00:00  user        acme/erin                   Active → Expired           the expiration time came"
-	change := func(before, after *tenurev1alpha1.User) func(*matcher, time.Time) []line {
+	change := func(before, after *v1alpha1.User) func(*matcher, time.Time) []line {
 		return func(m *matcher, now time.Time) []line {
 			c, ok := changeBetween(viewOf(before), viewOf(after))
 			if !ok {
@@ -55,8 +55,8 @@ func TestMatcher(t *testing.T) {
 	}
 	record := func(name string) func(*matcher, time.Time) []line {
 		return func(m *matcher, now time.Time) []line {
-			return m.transition(transition(name, tenurev1alpha1.StateActive, tenurev1alpha1.StateExpired,
-				tenurev1alpha1.TransitionExpired), now)
+			return m.transition(transition(name, v1alpha1.StateActive, v1alpha1.StateExpired,
+				v1alpha1.TransitionExpired), now)
 		}
 	}
 	later := func(m *matcher, now time.Time) []line {
@@ -65,9 +65,9 @@ func TestMatcher(t *testing.T) {
 	soon := func(m *matcher, now time.Time) []line {
 		return m.overdue(now.Add(matchTimeout / 2))
 	}
-	active, gone := user(tenurev1alpha1.StateActive, "user.erin.1"), user(tenurev1alpha1.StateExpired, "user.erin.2")
-	next := user(tenurev1alpha1.StateExpired, "user.erin.2")
-	next.Status.NextTransitionTime, next.Status.NextState = metav1.NewTime(now.Add(time.Minute)), tenurev1alpha1.StateActive
+	active, gone := user(v1alpha1.StateActive, "user.erin.1"), user(v1alpha1.StateExpired, "user.erin.2")
+	next := user(v1alpha1.StateExpired, "user.erin.2")
+	next.Status.NextTransitionTime, next.Status.NextState = metav1.NewTime(now.Add(time.Minute)), v1alpha1.StateActive
 
 	for name, test := range map[string]struct {
 		steps []func(*matcher, time.Time) []line
@@ -98,7 +98,7 @@ func TestMatcher(t *testing.T) {
 		},
 		"no Transition to wait for": {
 			steps: []func(*matcher, time.Time) []line{
-				change(user(tenurev1alpha1.StateActivated, "user.erin.1"), active), later,
+				change(user(v1alpha1.StateActivated, "user.erin.1"), active), later,
 			},
 			want: []string{"12:00:00  user        acme/erin                   Activated → Active"},
 		},
@@ -130,13 +130,13 @@ func atNow(lines []line) []line {
 }
 
 func TestReasons(t *testing.T) {
-	held := transition("t", tenurev1alpha1.StateActive, tenurev1alpha1.StateDeactivated, tenurev1alpha1.TransitionHeld)
+	held := transition("t", v1alpha1.StateActive, v1alpha1.StateDeactivated, v1alpha1.TransitionHeld)
 	held.Spec.Cause.Name, held.Spec.Reason, held.Spec.Actor.Username = "inactivity", "Not seen", "jane@acme.example"
-	first := transition("t", "", tenurev1alpha1.StateOnBreak, tenurev1alpha1.TransitionDeclared)
+	first := transition("t", "", v1alpha1.StateOnBreak, v1alpha1.TransitionDeclared)
 	first.Spec.Reason = "Fishing"
-	byItself := transition("t", "", tenurev1alpha1.StateExpired, tenurev1alpha1.TransitionExpired)
-	byItself.Spec.Actor.Username = tenurev1alpha1.ActorDeadline
-	for want, transition := range map[string]*tenurev1alpha1.Transition{
+	byItself := transition("t", "", v1alpha1.StateExpired, v1alpha1.TransitionExpired)
+	byItself.Spec.Actor.Username = v1alpha1.ActorDeadline
+	for want, transition := range map[string]*v1alpha1.Transition{
 		"held by inactivity by jane@acme.example: Not seen": held,
 		"Fishing":                  first,
 		"the expiration time came": byItself,
@@ -146,11 +146,11 @@ func TestReasons(t *testing.T) {
 		}
 	}
 
-	for want, causes := range map[string][]tenurev1alpha1.Cause{
+	for want, causes := range map[string][]v1alpha1.Cause{
 		"":                          nil,
-		"erin is Expired":           {{Type: tenurev1alpha1.CauseUserExpired, Name: "erin"}, {Type: tenurev1alpha1.CauseHold}},
-		"held by legal: Litigation": {{Type: tenurev1alpha1.CauseHold, Name: "legal", Reason: "Litigation"}},
-		"GroupNotFound apollo":      {{Type: tenurev1alpha1.CauseGroupNotFound, Name: "apollo"}},
+		"erin is Expired":           {{Type: v1alpha1.CauseUserExpired, Name: "erin"}, {Type: v1alpha1.CauseHold}},
+		"held by legal: Litigation": {{Type: v1alpha1.CauseHold, Name: "legal", Reason: "Litigation"}},
+		"GroupNotFound apollo":      {{Type: v1alpha1.CauseGroupNotFound, Name: "apollo"}},
 	} {
 		if diff := cmp.Diff(want, causeReason(causes)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
@@ -159,18 +159,18 @@ func TestReasons(t *testing.T) {
 }
 
 func TestLines(t *testing.T) {
-	membership := &tenurev1alpha1.Membership{ObjectMeta: metav1.ObjectMeta{Name: "erin-sales", Namespace: "acme"}}
+	membership := &v1alpha1.Membership{ObjectMeta: metav1.ObjectMeta{Name: "erin-sales", Namespace: "acme"}}
 	membership.Spec.UserRef.Name = "erin"
-	membership.Status.State = tenurev1alpha1.StatePaused
+	membership.Status.State = v1alpha1.StatePaused
 	resumed := membership.DeepCopy()
-	resumed.Status.State = tenurev1alpha1.StateActive
+	resumed.Status.State = v1alpha1.StateActive
 	resumed.Status.NextTransitionTime = metav1.NewTime(now.Add(48 * time.Hour))
-	resumed.Status.NextState = tenurev1alpha1.StateExpired
+	resumed.Status.NextState = v1alpha1.StateExpired
 	change, _ := changeBetween(viewOf(membership), viewOf(resumed))
 
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "tenure-x", Namespace: "sales", Labels: map[string]string{
-			tenurev1alpha1.LabelMembership: "erin-sales", tenurev1alpha1.LabelOrganization: "acme",
+			v1alpha1.LabelMembership: "erin-sales", v1alpha1.LabelOrganization: "acme",
 		}},
 		RoleRef: rbacv1.RoleRef{Name: "view"}, Subjects: []rbacv1.Subject{{Name: "erin@acme.example"}},
 	}

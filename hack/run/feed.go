@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	tenurev1alpha1 "tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/api/v1alpha1"
 )
 
 // feed watches the cluster and writes a line about whatever happens in it.
@@ -35,12 +35,12 @@ type feed struct {
 // startFeed begins to watch. Nothing is written before the feed is opened.
 func startFeed(ctx context.Context, config *rest.Config, out io.Writer) (*feed, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, tenurev1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("preparing to watch: %w", err)
 		}
 	}
-	managed := labels.SelectorFromSet(labels.Set{tenurev1alpha1.LabelManagedBy: tenurev1alpha1.ManagedBy})
+	managed := labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})
 	warnings := fields.OneTermEqualSelector("type", corev1.EventTypeWarning)
 	watches, err := cache.New(config, cache.Options{
 		Scheme: scheme,
@@ -55,9 +55,9 @@ func startFeed(ctx context.Context, config *rest.Config, out io.Writer) (*feed, 
 
 	f := &feed{target: out, style: styleFor(out), matched: newMatcher()}
 	for object, handler := range map[client.Object]toolscache.ResourceEventHandler{
-		&tenurev1alpha1.User{}:       f.onChange(),
-		&tenurev1alpha1.Membership{}: f.onChange(),
-		&tenurev1alpha1.Transition{}: f.onTransition(),
+		&v1alpha1.User{}:       f.onChange(),
+		&v1alpha1.Membership{}: f.onChange(),
+		&v1alpha1.Transition{}: f.onTransition(),
 		&rbacv1.RoleBinding{}:        f.onGrant(),
 		&corev1.Event{}:              f.onWarning(),
 	} {
@@ -138,7 +138,7 @@ func (f *feed) onTransition() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(object any) {
 		f.mutex.Lock()
 		defer f.mutex.Unlock()
-		f.tell(f.matched.transition(object.(*tenurev1alpha1.Transition), time.Now())...)
+		f.tell(f.matched.transition(object.(*v1alpha1.Transition), time.Now())...)
 	}}
 }
 
@@ -162,7 +162,7 @@ func (f *feed) onGrant() toolscache.ResourceEventHandler {
 func (f *feed) onWarning() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(object any) {
 		event := object.(*corev1.Event)
-		if event.InvolvedObject.GroupVersionKind().Group != tenurev1alpha1.GroupVersion.Group {
+		if event.InvolvedObject.GroupVersionKind().Group != v1alpha1.GroupVersion.Group {
 			return
 		}
 		f.mutex.Lock()

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
-	tenurev1alpha1 "tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/api/v1alpha1"
 )
 
 // mood says whether something gives or takes, and gives the line its colour.
@@ -68,14 +68,14 @@ func (s style) render(l line) string {
 	return strings.TrimRight(text+what+"  "+strings.ReplaceAll(l.why, "\n", " "), " ")
 }
 
-func moodOf(state tenurev1alpha1.State) mood {
+func moodOf(state v1alpha1.State) mood {
 	switch state {
-	case tenurev1alpha1.StateActive, tenurev1alpha1.StateActivated:
+	case v1alpha1.StateActive, v1alpha1.StateActivated:
 		return good
-	case tenurev1alpha1.StateOnBreak, tenurev1alpha1.StatePending, tenurev1alpha1.StatePaused:
+	case v1alpha1.StateOnBreak, v1alpha1.StatePending, v1alpha1.StatePaused:
 		return waiting
-	case tenurev1alpha1.StateDeactivated, tenurev1alpha1.StateExpired,
-		tenurev1alpha1.StateSuspended, tenurev1alpha1.StateRemoved:
+	case v1alpha1.StateDeactivated, v1alpha1.StateExpired,
+		v1alpha1.StateSuspended, v1alpha1.StateRemoved:
 		return bad
 	default:
 		return neutral
@@ -83,9 +83,9 @@ func moodOf(state tenurev1alpha1.State) mood {
 }
 
 // changeLine tells a change of state from what is known of it: the Transition, the status, or both.
-func changeLine(c *change, t *tenurev1alpha1.Transition, now time.Time) line {
+func changeLine(c *change, t *v1alpha1.Transition, now time.Time) line {
 	var l line
-	var from, to tenurev1alpha1.State
+	var from, to v1alpha1.State
 	var reasons []string
 	if t != nil {
 		from, to = t.Spec.From, t.Spec.To
@@ -113,30 +113,30 @@ func changeLine(c *change, t *tenurev1alpha1.Transition, now time.Time) line {
 }
 
 // transitionReason says in words why a Transition took place.
-func transitionReason(t *tenurev1alpha1.Transition) string {
+func transitionReason(t *v1alpha1.Transition) string {
 	cause := t.Spec.Cause
 	var text string
 	switch cause.Type {
-	case tenurev1alpha1.TransitionDeclared:
+	case v1alpha1.TransitionDeclared:
 		text = "declared"
 		if t.Spec.From == "" {
 			text = ""
 		}
-	case tenurev1alpha1.TransitionStarted:
+	case v1alpha1.TransitionStarted:
 		text = "the start time came"
-	case tenurev1alpha1.TransitionExpired:
+	case v1alpha1.TransitionExpired:
 		text = "the expiration time came"
-	case tenurev1alpha1.TransitionAbsenceStarted:
+	case v1alpha1.TransitionAbsenceStarted:
 		text = "the absence " + cause.Name + " began"
-	case tenurev1alpha1.TransitionAbsenceEnded:
+	case v1alpha1.TransitionAbsenceEnded:
 		text = "the absence " + cause.Name + " ended"
-	case tenurev1alpha1.TransitionHeld:
+	case v1alpha1.TransitionHeld:
 		text = "held by " + cause.Name
-	case tenurev1alpha1.TransitionReleased:
+	case v1alpha1.TransitionReleased:
 		text = "the hold " + cause.Name + " was released"
-	case tenurev1alpha1.TransitionUserStateChanged:
+	case v1alpha1.TransitionUserStateChanged:
 		text = "with " + nonEmpty(cause.Name, "its user")
-	case tenurev1alpha1.TransitionDeleted:
+	case v1alpha1.TransitionDeleted:
 		text = "deleted"
 	default:
 		text = string(cause.Type)
@@ -151,23 +151,23 @@ func transitionReason(t *tenurev1alpha1.Transition) string {
 }
 
 // causeReason says in words why a state holds: its strongest cause.
-func causeReason(causes []tenurev1alpha1.Cause) string {
+func causeReason(causes []v1alpha1.Cause) string {
 	if len(causes) == 0 {
 		return ""
 	}
 	cause := causes[0]
 	var text string
 	switch cause.Type {
-	case tenurev1alpha1.CauseDeclared:
+	case v1alpha1.CauseDeclared:
 		text = "declared"
-	case tenurev1alpha1.CauseExpired:
+	case v1alpha1.CauseExpired:
 		text = "the expiration time came"
-	case tenurev1alpha1.CauseHold:
+	case v1alpha1.CauseHold:
 		text = "held by " + cause.Name
-	case tenurev1alpha1.CauseAbsence:
+	case v1alpha1.CauseAbsence:
 		text = "the absence " + cause.Name
-	case tenurev1alpha1.CauseUserSuspended, tenurev1alpha1.CauseUserDeactivated, tenurev1alpha1.CauseUserExpired,
-		tenurev1alpha1.CauseUserPending, tenurev1alpha1.CauseUserRemoved:
+	case v1alpha1.CauseUserSuspended, v1alpha1.CauseUserDeactivated, v1alpha1.CauseUserExpired,
+		v1alpha1.CauseUserPending, v1alpha1.CauseUserRemoved:
 		state := strings.TrimPrefix(string(cause.Type), "User")
 		text = fmt.Sprintf("%s is %s", nonEmpty(cause.Name, "the user"), state)
 	default:
@@ -191,8 +191,8 @@ func moment(instant, now time.Time) string {
 // grantLine tells that a role was given or taken.
 func grantLine(binding *rbacv1.RoleBinding, given bool, now time.Time) line {
 	l := line{at: now, topic: "grant", mood: good, subject: binding.Name}
-	if membership := binding.Labels[tenurev1alpha1.LabelMembership]; membership != "" {
-		l.subject = binding.Labels[tenurev1alpha1.LabelOrganization] + "/" + membership
+	if membership := binding.Labels[v1alpha1.LabelMembership]; membership != "" {
+		l.subject = binding.Labels[v1alpha1.LabelOrganization] + "/" + membership
 	}
 	sign := "+"
 	if !given {

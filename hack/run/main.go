@@ -115,7 +115,7 @@ func run(options options, out io.Writer) (err error) {
 	err = s.run(ctx)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
-		if err == context.Cause(asked) {
+		if errors.Is(err, context.Cause(asked)) {
 			err = nil
 			fmt.Fprintln(out, "\nEverything has ended.")
 		}

@@ -60,11 +60,10 @@ func (s *session) startOperator(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("creating the log of the operator: %w", err)
 	}
-	addresses, err := freeAddresses(ctx, 2)
+	metrics, probe, err := freeAddresses(ctx)
 	if err != nil {
 		return err
 	}
-	metrics, probe := addresses[0], addresses[1]
 	program, err := exec.LookPath(s.options.operator)
 	if err != nil {
 		return fmt.Errorf("finding the operator: %w", err)
@@ -226,16 +225,18 @@ func (o *operator) lastWords() string {
 	return local.Tail(o.state.path(operatorLogFile))
 }
 
-// freeAddresses are addresses on loopback where nobody listens.
-func freeAddresses(ctx context.Context, count int) ([]string, error) {
-	var addresses []string
-	for range count {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
-		}
-		defer listener.Close() // once all are found, which are different therefore
-		addresses = append(addresses, listener.Addr().String())
+// freeAddresses are two addresses on loopback where nobody listens. The second is looked for while the first is taken.
+func freeAddresses(ctx context.Context) (first, second string, err error) {
+	var listen net.ListenConfig
+	one, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", fmt.Errorf("looking for a free port: %w", err)
 	}
-	return addresses, nil
+	defer one.Close()
+	two, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", fmt.Errorf("looking for a free port: %w", err)
+	}
+	defer two.Close()
+	return one.Addr().String(), two.Addr().String(), nil
 }

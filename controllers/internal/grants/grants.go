@@ -36,7 +36,7 @@ func Of(m *v1alpha1.Membership, group *v1alpha1.Group, user *v1alpha1.User) []*r
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(wanted), func(a, b *rbacv1.RoleBinding) int { return compare(a, b) })
+	return slices.SortedFunc(maps.Values(wanted), compare)
 }
 
 func bindingFor(m *v1alpha1.Membership, user *v1alpha1.User, role v1alpha1.RoleReference, namespace string) *rbacv1.RoleBinding {

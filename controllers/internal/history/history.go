@@ -14,10 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/metrics"
 )
 
 // Subject is whose history it is.
@@ -26,10 +28,13 @@ type Subject struct {
 	Object client.Object
 }
 
+// longestIdentity is how many characters a Transition holds of an identity.
+const longestIdentity = 64
+
 // Identity is what the history belongs to: the annotation that survives a backup, or the UID of an object that has
-// none yet.
+// none yet, or one that is none of Tenure's making.
 func (s Subject) Identity() string {
-	if identity := s.Object.GetAnnotations()[v1alpha1.AnnotationIdentity]; identity != "" {
+	if identity := s.Object.GetAnnotations()[v1alpha1.AnnotationIdentity]; identity != "" && len(identity) <= longestIdentity {
 		return identity
 	}
 	return string(s.Object.GetUID())
@@ -171,6 +176,9 @@ func reason(entry Entry) string {
 	return entry.Change.Reason
 }
 
+// mostGroups is how many of an actor's groups a Transition holds.
+const mostGroups = 256
+
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
 // neither is known.
 func actor(entry Entry) v1alpha1.Actor {
@@ -186,6 +194,7 @@ func actor(entry Entry) v1alpha1.Actor {
 	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
 		return v1alpha1.Actor{}
 	}
+	stamped.Groups = stamped.Groups[:min(len(stamped.Groups), mostGroups)]
 	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf], 1024)
 	return stamped
 }
@@ -201,4 +210,11 @@ func truncate(s string, most int) string {
 // Summary is what a subject's status says about its newest Transition.
 func Summary(t *v1alpha1.Transition, running bool) v1alpha1.LastTransition {
 	return v1alpha1.LastTransition{Name: t.Name, From: t.Spec.From, To: t.Spec.To, Time: t.Spec.Time, Complete: !running}
+}
+
+// Note tells the log and Prometheus about a change that was recorded and is in force.
+func Note(ctx context.Context, t *v1alpha1.Transition, change *lifecycle.Change, now time.Time) {
+	metrics.Change(t.Spec.Subject.Kind, change, now)
+	log.FromContext(ctx).Info("State changed", "transition", t.Name, "from", change.From, "to", change.To,
+		"cause", change.Cause.Type, "time", change.Time, "actor", t.Spec.Actor.Username)
 }

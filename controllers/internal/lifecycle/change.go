@@ -127,17 +127,22 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 		}}
 	}
 
-	recorded, before := past.Newest.Spec, past.Causes
-	if !past.statusCounts() {
-		before = causesOf(recorded)
+	recorded := past.Newest.Spec
+	happened := func() edge {
+		before := past.Causes
+		if !past.statusCounts() {
+			before = causesOf(recorded)
+		}
+		e := edgeInTime(s, before, d.Causes, now)
+		e.time = latest(recorded.Time.Time, earliest(e.time, now))
+		return e
 	}
-	edge := edgeInTime(s, before, d.Causes, now)
-	edge.time = latest(recorded.Time.Time, earliest(edge.time, now))
 
 	deleted := d.Strongest() != nil && d.Strongest().Type == v1alpha1.CauseDeleted && recorded.Cause.Type != v1alpha1.TransitionDeleted
 	if class(recorded.To) != class(d.State) || deleted {
-		return Outcome{StateTime: stateTime(edge.time), Change: &Change{
-			From: from, To: d.State, Time: edge.time, Cause: edge.cause, Reason: declaredReason(d),
+		e := happened()
+		return Outcome{StateTime: stateTime(e.time), Change: &Change{
+			From: from, To: d.State, Time: e.time, Cause: e.cause, Reason: declaredReason(d),
 		}}
 	}
 
@@ -149,7 +154,7 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 	case !past.statusCounts() && recorded.To == d.State:
 		return Outcome{StateTime: recorded.Time.Time}
 	default:
-		return Outcome{StateTime: edge.time}
+		return Outcome{StateTime: happened().time}
 	}
 }
 
