@@ -69,7 +69,9 @@ func run(ctx context.Context, o options) error {
 		metrics.SecureServing = true
 		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
-	renewDeadline, retryPeriod := o.leaseDuration*7/10, o.leaseDuration/5
+	// A standby looks at the lease every 1 to 2.2 periods: it may learn of the last renewal that late, and as late again
+	// that the lease has run out. So it takes over within the lease and another third of it.
+	renewDeadline, retryPeriod := o.leaseDuration*7/10, o.leaseDuration/15
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        controllers.Scheme(),
 		Cache:                         controllers.CacheOptions(),

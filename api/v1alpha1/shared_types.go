@@ -60,7 +60,7 @@ const (
 )
 
 // CauseType is the kind of a reason why a state holds.
-// +kubebuilder:validation:Enum=Declared;Deleted;Hold;Expired;Absence;NotStarted;Duplicate;UserSuspended;UserDeactivated;UserExpired;UserPending;UserRemoved;UserNotFound;GroupNotFound
+// +kubebuilder:validation:Enum=Declared;Deleted;Hold;Expired;Absence;NotStarted;Duplicate;UserSuspended;UserDeactivated;UserExpired;UserPending;UserNotFound;GroupNotFound
 type CauseType string
 
 const (
@@ -96,9 +96,6 @@ const (
 
 	// CauseUserPending: the membership's user is Pending.
 	CauseUserPending CauseType = "UserPending"
-
-	// CauseUserRemoved: the membership's user is Removed.
-	CauseUserRemoved CauseType = "UserRemoved"
 
 	// CauseUserNotFound: the membership's user does not exist.
 	CauseUserNotFound CauseType = "UserNotFound"

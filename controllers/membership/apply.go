@@ -45,6 +45,14 @@ func (p *pass) record(ctx context.Context) error {
 	return err
 }
 
+// newest is the Transition that led to the state that now holds. There always is one: the first decision is recorded too.
+func (p *pass) newest() *v1alpha1.Transition {
+	if p.recorded != nil {
+		return p.recorded
+	}
+	return p.history.Newest
+}
+
 // giveGrants comes last. While new access must wait, what was given before is put right and nothing is added.
 func (p *pass) giveGrants(ctx context.Context) (err error) {
 	wanted := p.wanted

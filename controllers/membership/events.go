@@ -1,9 +1,12 @@
 package membership
 
 import (
+	"context"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/summary"
 )
 
@@ -13,7 +16,7 @@ const eventGrantRepaired = "GrantRepaired"
 
 // tell emits Events about what this pass has changed. It comes after the status is persisted, so that nothing is told
 // that did not happen.
-func (p *pass) tell(before *v1alpha1.Membership, written bool) {
+func (p *pass) tell(ctx context.Context, before *v1alpha1.Membership, written bool) {
 	for _, binding := range p.given.Repaired {
 		summary.Warning(p.Recorder, p.membership, eventGrantRepaired,
 			"RoleBinding "+binding.Namespace+"/"+binding.Name+" had been edited and was put right")
@@ -21,8 +24,9 @@ func (p *pass) tell(before *v1alpha1.Membership, written bool) {
 	if !written {
 		return
 	}
-	if change := p.outcome.Change; change != nil && !change.Baseline() {
-		summary.Normal(p.Recorder, p.membership, string(change.To), summary.Changed(change, p.decision))
+	if news := history.News(before.Status.LastTransition, p.membership.Status.LastTransition, p.newest()); news != nil {
+		history.Note(ctx, news, p.Clock.Now())
+		summary.Normal(p.Recorder, p.membership, string(news.Spec.To), summary.Changed(&news.Spec, p.decision))
 	}
 	ready := meta.FindStatusCondition(p.membership.Status.Conditions, v1alpha1.ConditionReady)
 	for _, reason := range []string{v1alpha1.ReasonGrantRefused, v1alpha1.ReasonDuplicate} {

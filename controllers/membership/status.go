@@ -24,10 +24,7 @@ func (p *pass) persist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.tell(before, written)
-	if written && p.outcome.Change != nil {
-		history.Note(ctx, p.recorded, p.outcome.Change, p.Clock.Now())
-	}
+	p.tell(ctx, before, written)
 	return nil
 }
 
@@ -42,12 +39,7 @@ func (p *pass) summarize() {
 	status.NextTransitionTime = metav1.NewTime(p.decision.Next)
 	status.NextState = p.decision.NextState
 	status.Next = lifecycle.NextInWords(p.decision.NextState, p.decision.Next)
-	switch {
-	case p.recorded != nil:
-		status.LastTransition = history.Summary(p.recorded, false)
-	case p.history.Newest != nil:
-		status.LastTransition = history.Summary(p.history.Newest, false)
-	}
+	status.LastTransition = history.Summary(p.newest(), false)
 	for _, condition := range []metav1.Condition{p.ready(), summary.Active(p.decision, p.outcome.StateTime), p.blocked(), p.resolvedRefs()} {
 		condition.ObservedGeneration = p.membership.Generation
 		condition.LastTransitionTime = metav1.NewTime(p.now)

@@ -85,6 +85,17 @@ func (o *operator) start() {
 	}()
 }
 
+// startAgain starts the replica if it has ended, and waits until it knows the cluster.
+func (o *operator) startAgain() {
+	GinkgoHelper()
+	select {
+	case <-o.ended:
+		o.start()
+	default:
+	}
+	Eventually(o.ready).Should(Succeed())
+}
+
 func freeAddress() string {
 	GinkgoHelper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

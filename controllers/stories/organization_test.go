@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -113,6 +114,31 @@ func (o *organization) join(ctx context.Context, user, group string, edits ...fu
 	return membership
 }
 
+// createProgram creates a group whose members may read a namespace of its own, and waits until the operator knows it.
+func (o *organization) createProgram(ctx context.Context, name string) (namespace string) {
+	GinkgoHelper()
+	namespace = o.newTarget(ctx)
+	o.createGroup(ctx, name, granting("Member", "view", namespace))
+	Eventually(func(g Gomega) {
+		group, err := o.group(ctx, name)()
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(group.Status.ObservedGeneration).To(Equal(group.Generation))
+	}).Should(Succeed())
+	return namespace
+}
+
+// enrol makes a user a member of programs and waits until the memberships are in the state that the user's gives them.
+func (o *organization) enrol(ctx context.Context, user string, expected v1alpha1.State, programs ...string) {
+	GinkgoHelper()
+	Eventually(o.stateOf(ctx, user)).ShouldNot(BeEmpty())
+	for _, program := range programs {
+		o.join(ctx, user, program, withRoles("Member"))
+	}
+	for _, program := range programs {
+		Eventually(o.membershipStateOf(ctx, user+"-"+program)).Should(Equal(expected))
+	}
+}
+
 // Edits of a user.
 
 func role(name string) func(*v1alpha1.User) {
@@ -176,6 +202,25 @@ func withRoles(names ...string) func(*v1alpha1.Membership) {
 	return func(m *v1alpha1.Membership) { m.Spec.Roles = names }
 }
 
+func membershipDesired(status v1alpha1.MembershipDesiredStatus, reason ...string) func(*v1alpha1.Membership) {
+	return func(m *v1alpha1.Membership) { m.Spec.DesiredStatus, m.Spec.Reason = status, strings.Join(reason, " ") }
+}
+
+func membershipExpires(at time.Time) func(*v1alpha1.Membership) {
+	return func(m *v1alpha1.Membership) { m.Spec.ExpirationTime = metav1.NewTime(at) }
+}
+
+// releasing lifts holds, of a user or a membership, as an administrator does.
+func releasing[P client.Object](holds ...string) func(P) {
+	return func(object P) { annotate(object, v1alpha1.AnnotationRelease, strings.Join(holds, ",")) }
+}
+
+// deleteObject deletes with kubectl, which waits until the object is gone.
+func (o *organization) deleteObject(kind, name string) {
+	GinkgoHelper()
+	Expect(kubectl("delete", kind, name, "--namespace", o.name, "--timeout="+soon.String())).To(ContainSubstring("deleted"))
+}
+
 // editUser changes a user as kubectl edit would: again when somebody else's write came between.
 func (o *organization) editUser(ctx context.Context, name string, edits ...func(*v1alpha1.User)) {
 	GinkgoHelper()
@@ -220,6 +265,10 @@ func (o *organization) membership(ctx context.Context, name string) func() (*v1a
 
 func (o *organization) group(ctx context.Context, name string) func() (*v1alpha1.Group, error) {
 	return read[v1alpha1.Group](ctx, o, name)
+}
+
+func (o *organization) transition(ctx context.Context, name string) func() (*v1alpha1.Transition, error) {
+	return read[v1alpha1.Transition](ctx, o, name)
 }
 
 func (o *organization) settings(ctx context.Context) func() (*v1alpha1.Organization, error) {
@@ -302,20 +351,115 @@ func (o *organization) grantsOf(ctx context.Context, name string) func() ([]stri
 	}
 }
 
+// mayListPods asks the API server whether a user may list the pods of a namespace.
+func (o *organization) mayListPods(ctx context.Context, name, namespace string) func() (bool, error) {
+	return func() (bool, error) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               o.userName(name),
+			Groups:             []string{"system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "list", Resource: "pods", Namespace: namespace},
+		}}
+		err := admin.Create(ctx, review)
+		return review.Status.Allowed, err
+	}
+}
+
+// reads tells whether the API server lets a user read what is in a namespace; for use in Eventually.
+func (o *organization) reads(ctx context.Context, name, namespace string) func() (bool, error) {
+	return func() (bool, error) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: o.userName(name), Groups: []string{"system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "pods"},
+		}}
+		err := admin.Create(ctx, review)
+		return review.Status.Allowed, err
+	}
+}
+
 // eventsOf are the reasons of the Events about an object, oldest first.
 func (o *organization) eventsOf(ctx context.Context, kind, name string) func() ([]string, error) {
 	return func() ([]string, error) {
-		list := &eventsv1.EventList{}
-		err := admin.List(ctx, list, client.InNamespace(o.name))
-		slices.SortFunc(list.Items, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 		reasons := []string{}
-		for _, e := range list.Items {
-			if e.Regarding.Kind == kind && e.Regarding.Name == name {
-				reasons = append(reasons, e.Reason)
-			}
+		events, err := o.eventsAbout(ctx, kind, name)
+		for _, e := range events {
+			reasons = append(reasons, e.Reason)
 		}
 		return reasons, err
 	}
+}
+
+// warningsOf are the Warning Events about an object, oldest first, as reason: text.
+func (o *organization) warningsOf(ctx context.Context, kind, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		warnings := []string{}
+		events, err := o.eventsAbout(ctx, kind, name)
+		for _, e := range events {
+			if e.Type == corev1.EventTypeWarning {
+				warnings = append(warnings, e.Reason+": "+e.Note)
+			}
+		}
+		return warnings, err
+	}
+}
+
+func (o *organization) eventsAbout(ctx context.Context, kind, name string) ([]eventsv1.Event, error) {
+	list := &eventsv1.EventList{}
+	err := admin.List(ctx, list, client.InNamespace(o.name))
+	slices.SortFunc(list.Items, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
+	return slices.DeleteFunc(list.Items, func(e eventsv1.Event) bool {
+		return e.Regarding.Kind != kind || e.Regarding.Name != name
+	}), err
+}
+
+// userCondition is what one condition of a user says; for use in Eventually.
+func (o *organization) userCondition(ctx context.Context, name, kind string) func() (string, error) {
+	return func() (string, error) {
+		user, err := o.user(ctx, name)()
+		return condition(user.Status.Conditions, kind), err
+	}
+}
+
+func (o *organization) membershipCondition(ctx context.Context, name, kind string) func() (string, error) {
+	return func() (string, error) {
+		m, err := o.membership(ctx, name)()
+		return condition(m.Status.Conditions, kind), err
+	}
+}
+
+func (o *organization) groupCondition(ctx context.Context, name, kind string) func() (string, error) {
+	return func() (string, error) {
+		group, err := o.group(ctx, name)()
+		return condition(group.Status.Conditions, kind), err
+	}
+}
+
+func (o *organization) settingsCondition(ctx context.Context, kind string) func() (string, error) {
+	return func() (string, error) {
+		settings, err := o.settings(ctx)()
+		return condition(settings.Status.Conditions, kind), err
+	}
+}
+
+// why are the causes of a user's state, once this generation was processed; for use in Eventually.
+func (o *organization) why(ctx context.Context, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		user, err := o.user(ctx, name)()
+		_, err = settled(user.Status.State, user.Generation, user.Status.ObservedGeneration, err)
+		return whyOf(user.Status.Causes), err
+	}
+}
+
+// whyOf are causes, in their order, as state:type or state:type/name.
+func whyOf(causes []v1alpha1.Cause) []string {
+	why := []string{}
+	for _, c := range causes {
+		text := fmt.Sprintf("%s:%s", c.State, c.Type)
+		if c.Name != "" {
+			text += "/" + c.Name
+		}
+		why = append(why, text)
+	}
+	return why
 }
 
 // condition is what one condition says: status, reason and message.
@@ -330,4 +474,9 @@ func condition(conditions []metav1.Condition, kind string) string {
 // inSeconds is a whole second, n to n+1 seconds from now.
 func inSeconds(n int) time.Time {
 	return time.Now().Add(time.Duration(n+1) * time.Second).Truncate(time.Second)
+}
+
+// inWords is how people are shown a time: in UTC, with seconds where there are any.
+func inWords(at time.Time) string {
+	return strings.Replace(at.UTC().Format("2006-01-02 15:04:05Z"), ":00Z", "Z", 1)
 }

@@ -1,7 +1,6 @@
 package stories
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,10 +10,14 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apitypes "k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -25,37 +28,83 @@ var _ = Describe("A crowd", Serial, Ordered, func() {
 
 	BeforeAll(func(ctx context.Context) { crew = newCrowd(ctx, fromEnvironment("STORM", 1000)) })
 
-	It("expires in the same second: each one once, with one record, and none is lost (case 15)",
+	It("expires in one second: everybody once, with one record, and nobody is lost (case 15)",
 		Label("S1.15", "S1.29"), func(ctx context.Context) {
-			before := crew.records(ctx)
+			before := crew.history(ctx)
 			at := crew.expire(ctx)
-			crew.eventually(crew.states(ctx), Equal(map[v1alpha1.State]int{v1alpha1.StateExpired: crew.size}))
-			AddReportEntry("seconds from the instant until the last was expired", time.Since(at).Seconds())
-
+			crew.eventually(crew.inState(ctx, v1alpha1.StateExpired), Equal(crew.size))
+			AddReportEntry("seconds from the instant until everybody was expired", time.Since(at).Seconds())
 			crew.expectExpiredOnce(ctx, at, before)
+			crew.eventually(crew.told(ctx), And(HaveLen(crew.size), HaveEach(1)))
 		})
 
-	It("expires once each, though the operator is killed in the middle of it",
-		Label("S1.15", "S1.29"), func(ctx context.Context) {
-			crew.prolong(ctx)
-			before := crew.records(ctx)
-			at := crew.expire(ctx)
-			Eventually(crew.states(ctx)).WithTimeout(2*soon).Should(HaveKeyWithValue(v1alpha1.StateExpired, BeNumerically(">", 0)))
-			shared.kill()
-			Expect(crew.states(ctx)()).To(HaveKeyWithValue(v1alpha1.StateActivated, BeNumerically(">", 0)), "killed in the middle")
-			shared.start()
-			crew.eventually(crew.states(ctx), Equal(map[v1alpha1.State]int{v1alpha1.StateExpired: crew.size}))
-
-			crew.expectExpiredOnce(ctx, at, before)
-		})
+	It("expires once, although the operator is killed in the middle of it", Label("S1.15", "S1.29"), func(ctx context.Context) {
+		crew.prolong(ctx)
+		before := crew.history(ctx)
+		at := crew.expire(ctx)
+		Eventually(crew.inState(ctx, v1alpha1.StateExpired)).Should(BeNumerically(">", 0))
+		shared.kill()
+		Expect(crew.inState(ctx, v1alpha1.StateExpired)()).To(BeNumerically("<", crew.size), "the middle of it")
+		shared.start()
+		crew.eventually(crew.inState(ctx, v1alpha1.StateExpired), Equal(crew.size))
+		crew.expectExpiredOnce(ctx, at, before)
+	})
 })
 
-// crowd is a group of many people in one organization. Each of them has real access in one namespace.
+var _ = Describe("Two replicas", Serial, func() {
+	const people = 20
+	var standby *operator
+
+	BeforeEach(func() {
+		standby = startOperator("standby")
+		Eventually(standby.ready).Should(Succeed())
+	})
+
+	It("go on where the leader was killed, within the time of the lease and 3 seconds",
+		Label("S1.15", "S1.29"), func(ctx context.Context) {
+			DeferCleanup(func() { shared.start() })
+			crew := newCrowd(ctx, people)
+			before := crew.history(ctx)
+			leader := leaderNow(ctx)
+			at := crew.expire(ctx)
+			shared.kill()
+			killed := time.Now()
+			Eventually(crew.inState(ctx, v1alpha1.StateExpired)).WithTimeout(leaseDuration + 3*time.Second).Should(Equal(people))
+			AddReportEntry("seconds until the standby had taken over", time.Since(killed).Seconds())
+			Expect(leaderNow(ctx)).NotTo(Equal(leader))
+			crew.expectExpiredOnce(ctx, at, before)
+		})
+
+	It("hand over within 3 seconds when the leader is told to end", func(ctx context.Context) {
+		DeferCleanup(func() { shared.start() })
+		crew := newCrowd(ctx, people)
+		before := crew.history(ctx)
+		at := crew.expire(ctx)
+		shared.stop()
+		ended := time.Now()
+		Eventually(crew.inState(ctx, v1alpha1.StateExpired)).WithTimeout(3 * time.Second).Should(Equal(people))
+		AddReportEntry("seconds until the standby had taken over", time.Since(ended).Seconds())
+		crew.expectExpiredOnce(ctx, at, before)
+	})
+})
+
+// leaderNow is the replica that holds the lease.
+func leaderNow(ctx context.Context) string {
+	GinkgoHelper()
+	lease := &coordinationv1.Lease{}
+	Expect(admin.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: "tenure"}, lease)).To(Succeed())
+	return ptr.Deref(lease.Spec.HolderIdentity, "")
+}
+
+// crowd is a group of many people. Each of them has real access in one namespace.
 type crowd struct {
 	*organization
 	size   int
 	target string
 }
+
+// crowdType is the userType by which one finds the crowd among the organization's users.
+const crowdType = "Hand"
 
 // newCrowd creates a crowd and waits until everybody has access.
 func newCrowd(ctx context.Context, size int) *crowd {
@@ -64,7 +113,7 @@ func newCrowd(ctx context.Context, size int) *crowd {
 	c := &crowd{organization: acme, size: size, target: acme.newTarget(ctx)}
 	acme.createGroup(ctx, "crew", granting("Hand", "view", c.target))
 	c.each(func(name string) {
-		acme.createUser(ctx, name, func(u *v1alpha1.User) { u.Spec.UserType = "Hand" })
+		acme.createUser(ctx, name, func(u *v1alpha1.User) { u.Spec.UserType = crowdType })
 		acme.join(ctx, name, "crew", withRoles("Hand"))
 	})
 	c.expectAccess(ctx)
@@ -80,8 +129,155 @@ func (c *crowd) each(do func(name string)) {
 	})
 }
 
-// eventually waits for what takes longer the larger the crowd is.
+// eventually waits for what takes the longer the larger the crowd is.
 func (c *crowd) eventually(actual any, matcher types.GomegaMatcher) {
 	GinkgoHelper()
-	Eventually(actual).WithTimeout(soon + time.Duration(c.size)*50*time.Millisecond).WithPolling(250 * time.Millisecond).Should(matcher)
+	Eventually(actual).WithTimeout(soon + time.Duration(c.size)*50*time.Millisecond).WithPolling(10 * often).Should(matcher)
+}
+
+// expire lets everybody expire at one instant, and returns it. Until then the API server has been told of all of them.
+func (c *crowd) expire(ctx context.Context) time.Time {
+	GinkgoHelper()
+	at := inSeconds(1 + c.size/200)
+	c.each(func(name string) {
+		c.patchUser(ctx, name, `{"spec":{"expirationTime":"`+at.UTC().Format(time.RFC3339)+`"}}`)
+	})
+	return at
+}
+
+// prolong takes everybody's date away, and waits until they have access again.
+func (c *crowd) prolong(ctx context.Context) {
+	GinkgoHelper()
+	c.each(func(name string) { c.patchUser(ctx, name, `{"spec":{"expirationTime":null}}`) })
+	c.expectAccess(ctx)
+}
+
+func (c *crowd) patchUser(ctx context.Context, name, patch string) {
+	GinkgoHelper()
+	user := &v1alpha1.User{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.name}}
+	Expect(admin.Patch(ctx, user, client.RawPatch(apitypes.MergePatchType, []byte(patch)))).To(Succeed())
+}
+
+func (c *crowd) expectAccess(ctx context.Context) {
+	GinkgoHelper()
+	c.eventually(c.inState(ctx, v1alpha1.StateActivated), Equal(c.size))
+	c.eventually(c.grants(ctx), Equal(c.size))
+	c.expectCounts(ctx, v1alpha1.UserCounts{Total: int32(c.size) + 1, Active: 1, Activated: int32(c.size)}, c.size)
+}
+
+// expectCounts waits for what the organization says about its users, and the group about its members.
+func (c *crowd) expectCounts(ctx context.Context, users v1alpha1.UserCounts, active int) {
+	GinkgoHelper()
+	c.eventually(c.settings(ctx), HaveField("Status.Users", users))
+	c.eventually(c.group(ctx, "crew"), HaveField("Status.Members", v1alpha1.MembershipCounts{Active: int32(active), Total: int32(c.size)}))
+}
+
+// expectExpiredOnce looks at everybody after they have expired at an instant: no access is left, and there is one record
+// more of each user than before, which says so, none of a membership, and one Event more at most.
+func (c *crowd) expectExpiredOnce(ctx context.Context, at time.Time, before history) {
+	GinkgoHelper()
+	Expect(c.grants(ctx)()).To(BeZero())
+	c.expectCounts(ctx, v1alpha1.UserCounts{Total: int32(c.size) + 1, Active: 1, Expired: int32(c.size)}, 0)
+
+	var users v1alpha1.UserList
+	Expect(admin.List(ctx, &users, client.InNamespace(c.name), client.MatchingFields{"spec.userType": crowdType})).To(Succeed())
+	after := c.history(ctx)
+	wrong := []string{}
+	for i := range users.Items {
+		user := &users.Items[i]
+		if user.Status.Access != v1alpha1.AccessDenied || !user.Status.StateTime.Time.Equal(at) {
+			wrong = append(wrong, fmt.Sprintf("%s has access %s since %s", user.Name, user.Status.Access, user.Status.StateTime))
+		}
+		was, is := before.records[user.Name], after.records[user.Name]
+		if len(is) != len(was)+1 || changeIn(is[len(is)-1]) != "Activated→Expired(Expired)" ||
+			!is[len(is)-1].Spec.Time.Time.Equal(at) || is[len(is)-1].Spec.ObservedTime.Time.Before(at) {
+			wrong = append(wrong, fmt.Sprintf("%s had %d records and has %d", user.Name, len(was), len(is)))
+		}
+		if n := after.told[user.Name] - before.told[user.Name]; n > 1 {
+			wrong = append(wrong, fmt.Sprintf("%s was told of %d times", user.Name, n))
+		}
+	}
+	Expect(wrong).To(BeEmpty())
+	Expect(after.ofMemberships).To(Equal(before.ofMemberships), "pausing is in the user's own record")
+}
+
+// inState counts those of the crowd who are in a state.
+func (c *crowd) inState(ctx context.Context, state v1alpha1.State) func() (int, error) {
+	return func() (int, error) {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("UserList"))
+		err := admin.List(ctx, list, client.InNamespace(c.name), client.MatchingFields{"spec.userType": crowdType, "status.state": string(state)})
+		return len(list.Items), err
+	}
+}
+
+// grants counts the RoleBindings of everybody.
+func (c *crowd) grants(ctx context.Context) func() (int, error) {
+	return func() (int, error) {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(rbacv1.SchemeGroupVersion.WithKind("RoleBindingList"))
+		err := admin.List(ctx, list, client.InNamespace(c.target), client.MatchingLabels{v1alpha1.LabelOrganization: c.name})
+		return len(list.Items), err
+	}
+}
+
+// told counts for each user how often an Event told that they are expired.
+func (c *crowd) told(ctx context.Context) func() (map[string]int, error) {
+	return func() (map[string]int, error) {
+		var list eventsv1.EventList
+		err := admin.List(ctx, &list, client.InNamespace(c.name))
+		told := map[string]int{}
+		for i := range list.Items {
+			if e := &list.Items[i]; e.Reason == string(v1alpha1.StateExpired) && e.Regarding.Kind == string(v1alpha1.SubjectUser) {
+				told[e.Regarding.Name]++
+				if e.Series != nil {
+					told[e.Regarding.Name] += int(e.Series.Count) - 1
+				}
+			}
+		}
+		return told, err
+	}
+}
+
+// history is what the cluster keeps about the changes of a crowd.
+type history struct {
+	// records of each user, oldest first.
+	records map[string][]*v1alpha1.Transition
+
+	// ofMemberships counts the records of memberships.
+	ofMemberships int
+
+	// told counts for each user how often an Event told that they are expired.
+	told map[string]int
+}
+
+func (c *crowd) history(ctx context.Context) history {
+	GinkgoHelper()
+	h := history{records: map[string][]*v1alpha1.Transition{}}
+	var transitions v1alpha1.TransitionList
+	Expect(admin.List(ctx, &transitions, client.InNamespace(c.name))).To(Succeed())
+	slices.SortFunc(transitions.Items, func(a, b v1alpha1.Transition) int { return number(a.Name) - number(b.Name) })
+	for i := range transitions.Items {
+		switch record := &transitions.Items[i]; record.Spec.Subject.Kind {
+		case v1alpha1.SubjectUser:
+			h.records[record.Spec.Subject.Name] = append(h.records[record.Spec.Subject.Name], record)
+		case v1alpha1.SubjectMembership:
+			h.ofMemberships++
+		}
+	}
+	var err error
+	h.told, err = c.told(ctx)()
+	Expect(err).NotTo(HaveOccurred())
+	return h
+}
+
+func fromEnvironment(name string, otherwise int) int {
+	GinkgoHelper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	Expect(err).NotTo(HaveOccurred(), name)
+	return n
 }

@@ -58,6 +58,14 @@ func (p *pass) record(ctx context.Context) error {
 	return err
 }
 
+// newest is the Transition that led to the state that now holds. There always is one: the first decision is recorded too.
+func (p *pass) newest() *v1alpha1.Transition {
+	if p.recorded != nil {
+		return p.recorded
+	}
+	return p.history.Newest
+}
+
 // plan is what the change does to the user's memberships: the holds that entering Suspended or Removed latches on each
 // of them. A baseline has no effects.
 func (p *pass) plan() []v1alpha1.PlannedEffect {

@@ -1,9 +1,12 @@
 package user
 
 import (
+	"context"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/summary"
 )
 
@@ -16,9 +19,10 @@ const (
 
 // tell emits Events about what this pass has changed. It comes after the status is persisted, so that nothing is told
 // that did not happen.
-func (p *pass) tell(before *v1alpha1.User) {
-	if change := p.outcome.Change; change != nil && !change.Baseline() {
-		summary.Normal(p.Recorder, p.user, string(change.To), summary.Changed(change, p.decision))
+func (p *pass) tell(ctx context.Context, before *v1alpha1.User) {
+	if news := history.News(before.Status.LastTransition, p.user.Status.LastTransition, p.newest()); news != nil {
+		history.Note(ctx, news, p.Clock.Now())
+		summary.Normal(p.Recorder, p.user, string(news.Spec.To), summary.Changed(&news.Spec, p.decision))
 	}
 	was, is := before.Status.Conditions, p.user.Status.Conditions
 	if summary.Turned(v1alpha1.ConditionBlocked, was, is) {

@@ -24,10 +24,7 @@ func (p *pass) persist(ctx context.Context) error {
 	if err != nil || !written {
 		return err
 	}
-	p.tell(before)
-	if p.outcome.Change != nil {
-		history.Note(ctx, p.recorded, p.outcome.Change, p.Clock.Now())
-	}
+	p.tell(ctx, before)
 	return nil
 }
 
@@ -46,12 +43,7 @@ func (p *pass) summarize() {
 	status.FirstActivityTime = metav1.NewTime(p.seen.Input.FirstActivity)
 	status.LastActivityTime = metav1.NewTime(p.seen.LastActivity)
 	status.Memberships = p.counts
-	switch {
-	case p.recorded != nil:
-		status.LastTransition = history.Summary(p.recorded, p.running())
-	case p.history.Newest != nil:
-		status.LastTransition = history.Summary(p.history.Newest, p.running())
-	}
+	status.LastTransition = history.Summary(p.newest(), p.running())
 	for _, condition := range []metav1.Condition{p.ready(), p.active(), p.blocked()} {
 		condition.ObservedGeneration = p.user.Generation
 		condition.LastTransitionTime = metav1.NewTime(p.now)

@@ -58,8 +58,8 @@ func startFeed(ctx context.Context, config *rest.Config, out io.Writer) (*feed, 
 		&v1alpha1.User{}:       f.onChange(),
 		&v1alpha1.Membership{}: f.onChange(),
 		&v1alpha1.Transition{}: f.onTransition(),
-		&rbacv1.RoleBinding{}:        f.onGrant(),
-		&corev1.Event{}:              f.onWarning(),
+		&rbacv1.RoleBinding{}:  f.onGrant(),
+		&corev1.Event{}:        f.onWarning(),
 	} {
 		informer, err := watches.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {

@@ -212,9 +212,19 @@ func Summary(t *v1alpha1.Transition, running bool) v1alpha1.LastTransition {
 	return v1alpha1.LastTransition{Name: t.Name, From: t.Spec.From, To: t.Spec.To, Time: t.Spec.Time, Complete: !running}
 }
 
-// Note tells the log and Prometheus about a change that was recorded and is in force.
-func Note(ctx context.Context, t *v1alpha1.Transition, change *lifecycle.Change, now time.Time) {
-	metrics.Change(t.Spec.Subject.Kind, change, now)
-	log.FromContext(ctx).Info("State changed", "transition", t.Name, "from", change.From, "to", change.To,
-		"cause", change.Cause.Type, "time", change.Time, "actor", t.Spec.Actor.Username)
+// News is the Transition that a status which has just been written shows for the first time, and that is a change: not
+// the first decision about a subject, nor what a status that was lost shows again. A pass that recorded a Transition and
+// was interrupted leaves the news to the next one. Nil when there is none.
+func News(was, is v1alpha1.LastTransition, newest *v1alpha1.Transition) *v1alpha1.Transition {
+	if was.Name == "" || was.Name == is.Name || is.From == "" || newest == nil || newest.Name != is.Name {
+		return nil
+	}
+	return newest
+}
+
+// Note tells the log and Prometheus about news.
+func Note(ctx context.Context, t *v1alpha1.Transition, now time.Time) {
+	metrics.Change(&t.Spec, now)
+	log.FromContext(ctx).Info("State changed", "transition", t.Name, "from", t.Spec.From, "to", t.Spec.To,
+		"cause", t.Spec.Cause.Type, "time", t.Spec.Time, "actor", t.Spec.Actor.Username)
 }

@@ -242,13 +242,22 @@ func TestMembershipOutcome(t *testing.T) {
 		"deleted":          {user(nothing), func(m *lifecycle.Membership) { m.Deleted = at(30) }, changed(active, isRemoved, v1alpha1.TransitionDeleted, "", 30)},
 
 		// It goes with its user: a pause is no Transition, and begins and ends when the user's absence of access does.
-		"user deactivated":      {user(nothing), user(deactivated), unchanged(50)},
-		"user reactivated":      {user(deactivated), user(reactivated), unchanged(50)},
-		"user expired":          {user(ending(30)), user(nothing), unchanged(30)},
-		"user's date moved":     {user(ending(1)), user(ending(90)), unchanged(50)},
-		"user started":          {user(starting(30)), user(nothing), unchanged(30)},
-		"user away":             {user(awayFrom(30, 0)), user(nothing), unchanged(30)},
-		"user back":             {user(awayFrom(1, 30)), user(nothing), unchanged(30)},
+		"user deactivated":  {user(nothing), user(deactivated), unchanged(50)},
+		"user reactivated":  {user(deactivated), user(reactivated), unchanged(50)},
+		"user expired":      {user(ending(30)), user(nothing), unchanged(30)},
+		"user's date moved": {user(ending(1)), user(ending(90)), unchanged(50)},
+		"user started":      {user(starting(30)), user(nothing), unchanged(30)},
+		"user away":         {user(awayFrom(30, 0)), user(nothing), unchanged(30)},
+		"user back":         {user(awayFrom(1, 30)), user(nothing), unchanged(30)},
+		"user back from the longer of two absences": {
+			user(func(u *lifecycle.User) {
+				u.Spec.Absences = []v1alpha1.Absence{
+					{Name: "parental", StartTime: metaAt(1), EndTime: metaAt(20)},
+					{Name: "sabbatical", StartTime: metaAt(1), EndTime: metaAt(40)},
+				}
+			}),
+			user(nothing), unchanged(40),
+		},
 		"user away, then gone":  {user(awayFrom(1, 30)), user(deactivated), unchanged(1)},
 		"held while paused":     {user(deactivated), hold, changed(paused, gone, v1alpha1.TransitionHeld, "audit", 50)},
 		"expired while paused":  {func(m *lifecycle.Membership) { deactivated(m.User); end(30)(m) }, user(nothing), changed(paused, isExpired, v1alpha1.TransitionExpired, "", 30)},
@@ -369,22 +378,27 @@ func TestStatusLost(t *testing.T) {
 }
 
 // TestInterruptedPass writes the Transition and not the status: the next pass writes the same status, and no second
-// Transition.
+// Transition, or else goes on from the Transition.
 func TestInterruptedPass(t *testing.T) {
-	user, h := lifecycle.User{Spec: &v1alpha1.UserSpec{}}, &history{subject: "user.alice", created: at(0)}
-	passUser(user, h, 1)
+	for name, test := range map[string]struct {
+		second int
+		want   lifecycle.Outcome
+	}{
+		"the next one is at once": {41, unchanged(30)},
+		"the next one sees the end": {
+			61, changed(v1alpha1.StateDeactivated, v1alpha1.StateActivated, v1alpha1.TransitionAbsenceEnded, "away", 60),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			user, h := lifecycle.User{Spec: &v1alpha1.UserSpec{}}, &history{subject: "user.alice", created: at(0)}
+			passUser(user, h, 1)
 
-	awayFrom(30, 60)(&user)
-	decision := lifecycle.DecideUser(user, at(40))
-	interrupted := lifecycle.UserOutcome(user, decision, h.past(), at(40))
-	h.keepTransition(interrupted, at(40))
-
-	if diff := cmp.Diff(unchanged(30), passUser(user, h, 41)); diff != "" {
-		t.Errorf("next pass (-want +got):\n%s", diff)
-	}
-	want := changed(v1alpha1.StateDeactivated, v1alpha1.StateActivated, v1alpha1.TransitionAbsenceEnded, "away", 60)
-	if diff := cmp.Diff(want, passUser(user, h, 61)); diff != "" {
-		t.Errorf("end of the absence (-want +got):\n%s", diff)
+			awayFrom(30, 60)(&user)
+			h.keepTransition(lifecycle.UserOutcome(user, lifecycle.DecideUser(user, at(40)), h.past(), at(40)), at(40))
+			if diff := cmp.Diff(test.want, passUser(user, h, test.second)); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

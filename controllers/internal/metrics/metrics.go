@@ -61,10 +61,10 @@ func Forget(organization string) {
 }
 
 // Change counts a change of state that was recorded, and how late it was where a declared time brought it.
-func Change(kind v1alpha1.SubjectKind, change *lifecycle.Change, now time.Time) {
-	transitions.WithLabelValues(string(kind), string(change.To), string(change.Cause.Type)).Inc()
-	if change.Automatic() && !change.Baseline() {
-		lateness.WithLabelValues(string(kind)).Observe(max(0, now.Sub(change.Time).Seconds()))
+func Change(t *v1alpha1.TransitionSpec, now time.Time) {
+	transitions.WithLabelValues(string(t.Subject.Kind), string(t.To), string(t.Cause.Type)).Inc()
+	if change := (lifecycle.Change{From: t.From, Cause: t.Cause}); change.Automatic() && !change.Baseline() {
+		lateness.WithLabelValues(string(t.Subject.Kind)).Observe(max(0, now.Sub(t.Time.Time).Seconds()))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 )
@@ -253,29 +254,51 @@ func verdictOn(ctx context.Context, reader client.Reader, org Organization, user
 	if lifecycle.DecideUser(unguarded, now).Access() == v1alpha1.AccessGranted {
 		return lifecycle.Verdict{}, nil
 	}
-	candidates := []lifecycle.Guarded{guarded(org, user, input)}
+	first, err := guarded(ctx, reader, org, user, input)
+	if err != nil {
+		return lifecycle.Verdict{}, err
+	}
+	candidates := []lifecycle.Guarded{first}
 	for _, role := range declaredAdminRoles(org) {
 		admins, err := index.UsersDeclaringRole(ctx, reader, user.Namespace, role)
 		if err != nil {
 			return lifecycle.Verdict{}, err
 		}
 		for i := range admins {
-			if admins[i].UID != user.UID && org.admin(&admins[i]) {
-				candidates = append(candidates, guarded(org, &admins[i], inputOf(&admins[i]).Input))
+			if admins[i].UID == user.UID || !org.admin(&admins[i]) {
+				continue
 			}
+			other, err := guarded(ctx, reader, org, &admins[i], inputOf(&admins[i]).Input)
+			if err != nil {
+				return lifecycle.Verdict{}, err
+			}
+			candidates = append(candidates, other)
 		}
 	}
 	return lifecycle.HeldOpen(candidates, now)[user.Name], nil
 }
 
-func guarded(org Organization, user *v1alpha1.User, input lifecycle.User) lifecycle.Guarded {
+func guarded(ctx context.Context, reader client.Reader, org Organization, user *v1alpha1.User, input lifecycle.User) (lifecycle.Guarded, error) {
+	hasAccess, err := hadAccess(ctx, reader, user)
 	return lifecycle.Guarded{
 		Name:      user.Name,
 		Owner:     org.Spec().OwnerRef.Name == user.Name,
 		Admin:     org.admin(user),
-		HasAccess: user.Status.Access == v1alpha1.AccessGranted,
+		HasAccess: hasAccess,
 		User:      input,
+	}, err
+}
+
+// hadAccess tells whether a user had access until now: as its status says, or, where a restore lost that, its history.
+func hadAccess(ctx context.Context, reader client.Reader, user *v1alpha1.User) (bool, error) {
+	if user.Status.State != "" {
+		return user.Status.Access == v1alpha1.AccessGranted, nil
 	}
+	past, err := history.Of(ctx, reader, history.Subject{Kind: v1alpha1.SubjectUser, Object: user}, v1alpha1.LastTransition{}, nil)
+	if err != nil || past.Newest == nil {
+		return false, err
+	}
+	return lifecycle.AccessOf(past.Newest.Spec.To) == v1alpha1.AccessGranted, nil
 }
 
 // declaredAdminRoles are the values of spec.role that make an administrator; leaving it out is one of them where the

@@ -63,8 +63,6 @@ func Why(c v1alpha1.Cause) string {
 		why = "User " + c.Name + " is expired"
 	case v1alpha1.CauseUserPending:
 		why = "User " + c.Name + " is pending"
-	case v1alpha1.CauseUserRemoved:
-		why = "User " + c.Name + " is removed"
 	case v1alpha1.CauseUserNotFound:
 		why = "User " + c.Name + " does not exist"
 	case v1alpha1.CauseGroupNotFound:
@@ -80,7 +78,7 @@ func Why(c v1alpha1.Cause) string {
 
 // Changed says what a change of state was, for an Event: "Active → Expired: expirationTime 2026-12-01 22:00Z is
 // reached".
-func Changed(change *lifecycle.Change, d lifecycle.Decision) string {
+func Changed(change *v1alpha1.TransitionSpec, d lifecycle.Decision) string {
 	text := fmt.Sprintf("%s → %s", change.From, change.To)
 	if cause := d.Strongest(); cause != nil {
 		text += ": " + Why(*cause)

@@ -78,6 +78,7 @@ func (w *World) Forget() { w.Writes = nil }
 
 type indexer struct{ builder *fake.ClientBuilder }
 
+// IndexField gives an index of the operator to the API server in memory.
 func (i indexer) IndexField(_ context.Context, object client.Object, field string, extract client.IndexerFunc) error {
 	i.builder.WithIndex(object, field, extract)
 	return nil

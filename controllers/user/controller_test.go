@@ -1,0 +1,207 @@
+package user_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/worldtest"
+	"tenure.dev/tenure/controllers/user"
+)
+
+// expiry is when Kate's account ends in the worlds of these tests.
+var expiry = worldtest.Start.Add(time.Minute)
+
+// acme is an organization with Kate, who has a grant until she expires.
+func acme(t *testing.T, more ...client.Object) *worldtest.World {
+	t.Helper()
+	return worldtest.New(t, append(more,
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}},
+		&v1alpha1.Organization{
+			ObjectMeta: metav1.ObjectMeta{Name: "acme", Namespace: "acme"},
+			Spec:       v1alpha1.OrganizationSpec{Roles: []string{"Member", "Admin"}, AdminRoles: []string{"Admin"}},
+		},
+		&v1alpha1.User{
+			ObjectMeta: metav1.ObjectMeta{Name: "kate", Namespace: "acme"},
+			Spec:       v1alpha1.UserSpec{UserName: "kate@acme.example", ExpirationTime: metav1.NewTime(expiry)},
+		},
+		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "sales", Labels: map[string]string{
+			v1alpha1.LabelOrganization: "acme", v1alpha1.LabelUser: "kate",
+		}}},
+	)...)
+}
+
+func reconcile(t *testing.T, w *worldtest.World) (ctrl.Result, error) {
+	t.Helper()
+	r := &user.Reconciler{Client: w, Live: w, Clock: w.Clock, Recorder: w.Recorder}
+	return r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}})
+}
+
+func mustReconcile(t *testing.T, w *worldtest.World) ctrl.Result {
+	t.Helper()
+	result, err := reconcile(t, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func expectWrites(t *testing.T, w *worldtest.World, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, w.Writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	w.Forget()
+}
+
+func kate(t *testing.T, w *worldtest.World) *v1alpha1.User {
+	t.Helper()
+	u := &v1alpha1.User{}
+	if err := w.Get(t.Context(), client.ObjectKey{Namespace: "acme", Name: "kate"}, u); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// killed fails a write as an operator does that is killed before it.
+func killed(prefix string) func(string) error {
+	return func(write string) error {
+		if strings.HasPrefix(write, prefix) {
+			return errors.New("killed")
+		}
+		return nil
+	}
+}
+
+func TestAccessIsClosedThenRecordedThenShown(t *testing.T) {
+	w := acme(t)
+	result := mustReconcile(t, w)
+	expectWrites(t, w, "patch User kate", "create Transition user.kate.1", "patch status of User kate")
+	if result.RequeueAfter != time.Minute {
+		t.Errorf("next pass after %s, want exactly at the expiration in a minute", result.RequeueAfter)
+	}
+
+	w.Clock.SetTime(expiry.Add(-time.Nanosecond))
+	mustReconcile(t, w)
+	expectWrites(t, w)
+
+	w.Clock.SetTime(expiry.Add(90 * time.Second)) // the operator was down
+	mustReconcile(t, w)
+	expectWrites(t, w, "delete RoleBinding in sales", "create Transition user.kate.2", "patch status of User kate")
+	if since := kate(t, w).Status.StateTime.Time; !since.Equal(expiry) {
+		t.Errorf("expired since %s, want the declared instant %s", since, expiry)
+	}
+
+	mustReconcile(t, w)
+	expectWrites(t, w)
+}
+
+func TestOperatorKilledAtAnyWriteEndsInTheSameState(t *testing.T) {
+	for _, at := range []string{"delete RoleBinding", "create Transition", "patch status"} {
+		t.Run(at, func(t *testing.T) {
+			w := acme(t)
+			mustReconcile(t, w)
+			w.Clock.SetTime(expiry)
+			w.Fail = killed(at)
+			if _, err := reconcile(t, w); err == nil {
+				t.Fatal("no error")
+			}
+			if at == "delete RoleBinding" && kate(t, w).Status.Access != v1alpha1.AccessGranted {
+				t.Error("access is shown as denied while the door is open")
+			}
+			w.Fail = nil
+			mustReconcile(t, w)
+			mustReconcile(t, w)
+
+			transitions := &v1alpha1.TransitionList{}
+			if err := w.List(t.Context(), transitions); err != nil {
+				t.Fatal(err)
+			}
+			if len(transitions.Items) != 2 {
+				t.Errorf("%d Transitions, want the baseline and one to Expired", len(transitions.Items))
+			}
+			if got := kate(t, w).Status; got.State != v1alpha1.StateExpired || got.LastTransition.Name != "user.kate.2" {
+				t.Errorf("state %s with %s", got.State, got.LastTransition.Name)
+			}
+		})
+	}
+}
+
+func TestEventsComeOnlyAfterTheStatusIsPersisted(t *testing.T) {
+	w := acme(t)
+	mustReconcile(t, w)
+	w.Clock.SetTime(expiry)
+	w.Fail = killed("patch status")
+	if _, err := reconcile(t, w); err == nil {
+		t.Fatal("no error")
+	}
+	if n := len(w.Recorder.Events); n != 0 {
+		t.Errorf("%d Events about what is not persisted", n)
+	}
+	w.Fail = nil
+	mustReconcile(t, w)
+	if n := len(w.Recorder.Events); n != 1 {
+		t.Errorf("%d Events, want one", n)
+	}
+}
+
+func TestNumberThatSomethingElseTookIsAConflict(t *testing.T) {
+	w := acme(t, &v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{Name: "user.kate.1", Namespace: "acme"},
+		// Not found under Kate's name, as by a cache that is behind.
+		Spec: v1alpha1.TransitionSpec{Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "somebody"}, To: v1alpha1.StateRemoved},
+	})
+	result, err := reconcile(t, w)
+	if err != nil || result.RequeueAfter <= 0 {
+		t.Errorf("got %+v and error %v, want another pass in a moment", result, err)
+	}
+	if state := kate(t, w).Status.State; state != "" {
+		t.Errorf("state %s is shown though it is not recorded", state)
+	}
+}
+
+func TestPartialSightDestroysNothing(t *testing.T) {
+	for _, unseen := range []string{"Organization acme", "Namespace acme"} {
+		w := acme(t)
+		w.Clock.SetTime(expiry)
+		w.FailRead = func(read string) error {
+			if read == unseen {
+				return errors.New("the cache cannot tell")
+			}
+			return nil
+		}
+		if _, err := reconcile(t, w); err == nil {
+			t.Errorf("%s: no error, so nobody would look again", unseen)
+		}
+		expectWrites(t, w)
+	}
+}
+
+func TestDeletedUserGoesWhenItsEndIsRecordedAndItsMembershipsAreHeld(t *testing.T) {
+	w := acme(t)
+	mustReconcile(t, w)
+	membership := &v1alpha1.Membership{
+		ObjectMeta: metav1.ObjectMeta{Name: "kate-north", Namespace: "acme"},
+		Spec:       v1alpha1.MembershipSpec{UserRef: v1alpha1.Reference{Name: "kate"}, GroupRef: v1alpha1.Reference{Name: "north"}},
+	}
+	if err := errors.Join(w.Create(t.Context(), membership), w.Delete(t.Context(), kate(t, w))); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget()
+
+	mustReconcile(t, w)
+	expectWrites(t, w, "delete RoleBinding in sales", "create Transition user.kate.2", "patch status of User kate")
+	ready := kate(t, w).Status.Conditions[0]
+	if ready.Reason != v1alpha1.ReasonDeletionWaiting || !strings.Contains(ready.Message, "user.kate.2") {
+		t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
+	}
+}
