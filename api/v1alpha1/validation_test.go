@@ -528,7 +528,7 @@ func TestStatus(t *testing.T) {
 		{"User", "status.state", "Idle", `status.state: Unsupported value: "Idle": supported values: "Pending", "Activated", "Active", "OnBreak", "Paused", "Deactivated", "Expired", "Suspended", "Removed"`},
 		{"User", "status.access", "Maybe", `status.access: Unsupported value: "Maybe": supported values: "Granted", "Denied"`},
 		{"User", "status.nextState", "Idle", `status.nextState: Unsupported value: "Idle"`},
-		{"User", "status.causes[0].type", "Mood", `status.causes[0].type: Unsupported value: "Mood": supported values: "Declared", "Deleted", "Hold", "Expired", "Absence", "NotStarted", "Duplicate", "UserSuspended", "UserDeactivated", "UserExpired", "UserPending", "UserRemoved", "UserNotFound", "GroupNotFound"`},
+		{"User", "status.causes[0].type", "Mood", `status.causes[0].type: Unsupported value: "Mood": supported values: "Declared", "Deleted", "Hold", "Expired", "Absence", "NotStarted", "Duplicate", "UserSuspended", "UserDeactivated", "UserExpired", "UserPending", "UserNotFound", "GroupNotFound"`},
 		{"User", "status.causes[0].state", absent{}, `status.causes[0].state: Required value`},
 		{"User", "status.lastTransition.name", absent{}, `status.lastTransition.name: Required value`},
 		{"User", "status.lastTransition.complete", absent{}, `status.lastTransition.complete: Required value`},
