@@ -3,8 +3,10 @@ package membership
 import (
 	"context"
 	"slices"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -61,6 +63,26 @@ func (p *pass) giveGrants(ctx context.Context) (err error) {
 	}
 	p.given, err = grants.Give(ctx, p.Client, p.Live, p.bindings, wanted)
 	return err
+}
+
+// Nobody tells the operator when a role becomes grantable or a quota has room, so it asks again: soon after the refusal,
+// and less and less often.
+const (
+	askAgainFirst = time.Second
+	askAgainLast  = 5 * time.Minute
+)
+
+// nextPass is when to look again if nothing happens: at the next deadline, or to ask again for what was refused.
+func (p *pass) nextPass() time.Time {
+	if len(p.given.Refused) == 0 {
+		return p.decision.Wake
+	}
+	refused := meta.FindStatusCondition(p.membership.Status.Conditions, v1alpha1.ConditionReady).LastTransitionTime
+	again := p.now.Add(min(max(p.now.Sub(refused.Time), askAgainFirst), askAgainLast))
+	if !p.decision.Wake.IsZero() && p.decision.Wake.Before(again) {
+		return p.decision.Wake
+	}
+	return again
 }
 
 // waiting is wait, for a membership that has something new to grant.

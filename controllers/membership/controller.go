@@ -67,5 +67,5 @@ func (r *Reconciler) reconcile(ctx context.Context, membership *v1alpha1.Members
 	if !p.membership.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, p.finishDeletion(ctx)
 	}
-	return wake.At(p.decision.Wake, r.Clock), nil
+	return wake.At(p.nextPass(), r.Clock), nil
 }

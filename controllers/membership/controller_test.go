@@ -201,7 +201,7 @@ func TestRefusedGrantIsShownAndTheRestGoesOn(t *testing.T) {
 	w := acme(t)
 	w.Fail = func(write string) error {
 		if write == "create RoleBinding in sales" {
-			return apierrors.NewForbidden(rbacv1.Resource("rolebindings"), "x", errors.New("not grantable"))
+			return apierrors.NewForbidden(rbacv1.Resource("rolebindings"), "x", errors.New("user \"tenure\" is attempting to grant RBAC permissions not currently held"))
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
@@ -21,6 +22,12 @@ func (p *pass) tell(ctx context.Context, before *v1alpha1.Membership, written bo
 		summary.Warning(p.Recorder, p.membership, eventGrantRepaired,
 			"RoleBinding "+binding.Namespace+"/"+binding.Name+" had been edited and was put right")
 	}
+	if p.sameGrants(before) {
+		for _, binding := range p.given.Created {
+			summary.Warning(p.Recorder, p.membership, eventGrantRepaired,
+				"RoleBinding "+binding.Namespace+"/"+binding.Name+" had gone missing and was made again")
+		}
+	}
 	if !written {
 		return
 	}
@@ -34,4 +41,11 @@ func (p *pass) tell(ctx context.Context, before *v1alpha1.Membership, written bo
 			summary.Warning(p.Recorder, p.membership, reason, ready.Message)
 		}
 	}
+}
+
+// sameGrants tells whether the status said before that everything was in force which is in force now.
+func (p *pass) sameGrants(before *v1alpha1.Membership) bool {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(p.membership.Status.Conditions, v1alpha1.ConditionReady)
+	return was != nil && was.Status == metav1.ConditionTrue && was.Status == is.Status && was.Message == is.Message
 }

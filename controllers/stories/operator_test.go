@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -22,9 +21,6 @@ const (
 	operatorUser      = "system:serviceaccount:tenure-system:tenure-controller-manager"
 )
 
-// leaseDuration is how long a standby waits for a leader that is silent.
-const leaseDuration = 5 * time.Second
-
 // operator is one replica of the operator as a process.
 type operator struct {
 	name      string
@@ -36,8 +32,8 @@ type operator struct {
 	log       string
 }
 
-// startOperator starts a replica under the RBAC of config/rbac. Several replicas elect a leader. What each says goes to
-// a log that is shown when the story fails.
+// startOperator starts a replica under the RBAC of config/rbac. What it says goes to a log that is shown when the story
+// fails.
 func startOperator(name string, flags ...string) *operator {
 	GinkgoHelper()
 	config, err := cluster.User(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
@@ -51,8 +47,6 @@ func startOperator(name string, flags ...string) *operator {
 		"--kubeconfig=" + kubeconfig,
 		"--health-probe-bind-address=" + o.probe,
 		"--metrics-bind-address=" + o.metrics,
-		"--leader-elect", "--leader-election-namespace=" + operatorNamespace,
-		"--leader-election-lease-duration=" + leaseDuration.String(),
 	}, flags...)
 	o.start()
 	DeferCleanup(func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,6 +17,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -176,6 +178,11 @@ func held(name string, status v1alpha1.UserHoldStatus) func(*v1alpha1.User) {
 // wasActive lets an application have seen the user.
 func wasActive(u *v1alpha1.User) {
 	annotate(u, v1alpha1.AnnotationLastActivity, "2026-01-02T03:04:05Z")
+}
+
+// lastActive lets an application report that it saw the user.
+func lastActive(at time.Time) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { annotate(u, v1alpha1.AnnotationLastActivity, at.UTC().Format(time.RFC3339)) }
 }
 
 func annotate(object client.Object, name, value string) {
@@ -364,16 +371,64 @@ func (o *organization) mayListPods(ctx context.Context, name, namespace string) 
 	}
 }
 
-// reads tells whether the API server lets a user read what is in a namespace; for use in Eventually.
-func (o *organization) reads(ctx context.Context, name, namespace string) func() (bool, error) {
-	return func() (bool, error) {
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: o.userName(name), Groups: []string{"system:authenticated"},
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "pods"},
-		}}
-		err := admin.Create(ctx, review)
-		return review.Status.Allowed, err
+// nextChangeOf watches the Transitions of a user. What it returns waits for the next one, and loses no time.
+func (o *organization) nextChangeOf(ctx context.Context, name string) func() *v1alpha1.Transition {
+	GinkgoHelper()
+	list := &v1alpha1.TransitionList{}
+	ofUser := client.MatchingFields{"spec.subject.name": name, "spec.subject.kind": string(v1alpha1.SubjectUser)}
+	Expect(admin.List(ctx, list, client.InNamespace(o.name), ofUser)).To(Succeed())
+	changes, err := admin.Watch(ctx, list, client.InNamespace(o.name), ofUser,
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(changes.Stop)
+	return func() *v1alpha1.Transition {
+		GinkgoHelper()
+		var next watch.Event
+		Eventually(changes.ResultChan()).WithPolling(time.Millisecond).Should(Receive(&next))
+		Expect(next.Type).To(Equal(watch.Added))
+		return next.Object.(*v1alpha1.Transition)
 	}
+}
+
+// watchGrants watches the RoleBindings of a user. What it returns tells, oldest first, what has happened to them since
+// then, such as "ADDED view@target".
+func (o *organization) watchGrants(ctx context.Context, name string) func() []string {
+	GinkgoHelper()
+	return watchFrom(ctx, &rbacv1.RoleBindingList{}, func(object client.Object) string {
+		return object.(*rbacv1.RoleBinding).RoleRef.Name + "@" + object.GetNamespace()
+	}, client.MatchingLabels{v1alpha1.LabelOrganization: o.name, v1alpha1.LabelUser: name})
+}
+
+// watchFrom watches objects from now on. What it returns tells, oldest first, what has happened to them since then.
+func watchFrom(ctx context.Context, list client.ObjectList, name func(client.Object) string, which client.ListOption) func() []string {
+	GinkgoHelper()
+	Expect(admin.List(ctx, list, which)).To(Succeed())
+	changes, err := admin.Watch(ctx, list, which, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(changes.Stop)
+
+	var mu sync.Mutex
+	happened := []string{}
+	go func() {
+		for change := range changes.ResultChan() {
+			if object, ok := change.Object.(client.Object); ok {
+				mu.Lock()
+				happened = append(happened, string(change.Type)+" "+name(object))
+				mu.Unlock()
+			}
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(happened)
+	}
+}
+
+// waitForEffects waits until every effect of the user's Transitions is done.
+func (o *organization) waitForEffects(ctx context.Context, name string) {
+	GinkgoHelper()
+	Eventually(o.user(ctx, name)).Should(HaveField("Status.LastTransition.Complete", BeTrue()))
 }
 
 // eventsOf are the reasons of the Events about an object, oldest first.
@@ -446,6 +501,15 @@ func (o *organization) why(ctx context.Context, name string) func() ([]string, e
 		user, err := o.user(ctx, name)()
 		_, err = settled(user.Status.State, user.Generation, user.Status.ObservedGeneration, err)
 		return whyOf(user.Status.Causes), err
+	}
+}
+
+// whyMember are the causes of a membership's state.
+func (o *organization) whyMember(ctx context.Context, name string) func() ([]string, error) {
+	return func() ([]string, error) {
+		m, err := o.membership(ctx, name)()
+		_, err = settled(m.Status.State, m.Generation, m.Status.ObservedGeneration, err)
+		return whyOf(m.Status.Causes), err
 	}
 }
 

@@ -30,7 +30,7 @@ var (
 	cluster *local.Cluster
 
 	// admin is a client that nothing is refused.
-	admin client.Client
+	admin client.WithWatch
 
 	// operatorProgram is the operator, built with the race detector.
 	operatorProgram string
@@ -69,13 +69,12 @@ func install(ctx context.Context, c *local.Cluster) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = c.Kubectl(ctx, nil, nil, "apply", "--server-side", "-k", root+"/config/local")
-	return err
+	return c.Install(ctx, root+"/config/local")
 }
 
-func clientFor(config *rest.Config) client.Client {
+func clientFor(config *rest.Config) client.WithWatch {
 	GinkgoHelper()
-	c, err := client.New(config, client.Options{Scheme: controllers.Scheme()})
+	c, err := client.NewWithWatch(config, client.Options{Scheme: controllers.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	return c
 }

@@ -167,7 +167,7 @@ func causeReason(causes []v1alpha1.Cause) string {
 	case v1alpha1.CauseAbsence:
 		text = "the absence " + cause.Name
 	case v1alpha1.CauseUserSuspended, v1alpha1.CauseUserDeactivated, v1alpha1.CauseUserExpired,
-		v1alpha1.CauseUserPending, v1alpha1.CauseUserRemoved:
+		v1alpha1.CauseUserPending:
 		state := strings.TrimPrefix(string(cause.Type), "User")
 		text = fmt.Sprintf("%s is %s", nonEmpty(cause.Name, "the user"), state)
 	default:

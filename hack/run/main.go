@@ -213,11 +213,7 @@ func (s *session) install(ctx context.Context, cluster *local.Cluster) error {
 		return err
 	}
 	s.progress.begin("Installing CRDs, roles and admission policies")
-	if _, _, err := cluster.Kubectl(ctx, nil, nil, "apply", "--server-side", "-k", s.options.config); err != nil {
-		return err
-	}
-	if _, _, err := cluster.Kubectl(ctx, nil, nil,
-		"wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"); err != nil {
+	if err := cluster.Install(ctx, s.options.config); err != nil {
 		return err
 	}
 	s.progress.begin("Starting kube-controller-manager")

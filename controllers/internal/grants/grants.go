@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -99,13 +101,13 @@ func Close(ctx context.Context, writer client.Writer, there []rbacv1.RoleBinding
 
 // Given is what Give did.
 type Given struct {
-	Created  int
+	Created  []*rbacv1.RoleBinding
 	Repaired []*rbacv1.RoleBinding
 	Refused  []Refusal
 }
 
 // Give makes the bindings that are wanted and missing, and puts right those that somebody edited. What the cluster
-// refuses is returned as refusals; what may succeed when tried again, as an error.
+// refuses is returned as refusals; what may succeed when tried again at once, as an error too.
 func Give(ctx context.Context, writer client.Client, live client.Reader, there []rbacv1.RoleBinding, wanted []*rbacv1.RoleBinding) (Given, error) {
 	var given Given
 	var failed []error
@@ -122,17 +124,46 @@ func Give(ctx context.Context, writer client.Client, live client.Reader, there [
 		}
 		switch {
 		case err == nil:
-		case apierrors.IsForbidden(err):
-			given.Refused = append(given.Refused, Refusal{Binding: binding, Why: "the operator may not bind this role; the ClusterRole tenure-grantable must list it"})
-		case apierrors.IsNotFound(err):
-			given.Refused = append(given.Refused, Refusal{Binding: binding, Why: "the namespace does not exist"})
-		case apierrors.IsInvalid(err):
-			given.Refused = append(given.Refused, Refusal{Binding: binding, Why: err.Error()})
+		case overtaken(err):
+			// Somebody else is at it. The next pass sees what they have made of it.
+			failed = append(failed, apierrors.NewConflict(rbacv1.Resource("rolebindings"), binding.Name, err))
 		default:
-			failed = append(failed, fmt.Errorf("RoleBinding %s/%s: %w", binding.Namespace, binding.Name, err))
+			why, final := refusal(err)
+			given.Refused = append(given.Refused, Refusal{Binding: binding, Why: why})
+			if !final {
+				failed = append(failed, fmt.Errorf("RoleBinding %s/%s: %w", binding.Namespace, binding.Name, err))
+			}
 		}
 	}
 	return given, errors.Join(failed...)
+}
+
+// overtaken tells whether a RoleBinding came, went or changed between a look at it and a write.
+func overtaken(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && isAbout(err, "rolebindings")
+}
+
+// refusal says why the cluster takes no binding; final tells that this stays so until somebody does something about it.
+func refusal(err error) (why string, final bool) {
+	switch {
+	case apierrors.IsNotFound(err) && isAbout(err, "namespaces"):
+		return "the namespace does not exist", true
+	case apierrors.IsNotFound(err):
+		return "the role does not exist", true
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), escalation):
+		return "the operator may not bind this role; the ClusterRole tenure-grantable must list it", true
+	default:
+		return err.Error(), apierrors.IsForbidden(err) || apierrors.IsInvalid(err)
+	}
+}
+
+// escalation is how the API server says that whoever binds a role has neither its rights nor the right to bind it.
+const escalation = "attempting to grant RBAC permissions not currently held"
+
+// isAbout tells whether an answer of the API server is about an object of a resource.
+func isAbout(err error, resource string) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == resource
 }
 
 func (g *Given) create(ctx context.Context, writer client.Client, live client.Reader, binding *rbacv1.RoleBinding) error {
@@ -150,7 +181,7 @@ func (g *Given) create(ctx context.Context, writer client.Client, live client.Re
 		return g.repair(ctx, writer, existing, binding)
 	}
 	if err == nil {
-		g.Created++
+		g.Created = append(g.Created, binding)
 		metrics.GrantChanged(metrics.GrantCreated)
 	}
 	return err
@@ -204,15 +235,7 @@ func matches(existing, wanted *rbacv1.RoleBinding) bool {
 	return existing.RoleRef == wanted.RoleRef && slices.Equal(existing.Subjects, wanted.Subjects)
 }
 
+// compare orders bindings of one membership as people look for them.
 func compare(a, b *rbacv1.RoleBinding) int {
-	if a.Namespace != b.Namespace {
-		if a.Namespace < b.Namespace {
-			return -1
-		}
-		return 1
-	}
-	if a.Name < b.Name {
-		return -1
-	}
-	return 1
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.RoleRef.Kind, b.RoleRef.Kind), cmp.Compare(a.RoleRef.Name, b.RoleRef.Name))
 }

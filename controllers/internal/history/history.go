@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,26 +177,37 @@ func reason(entry Entry) string {
 	return entry.Change.Reason
 }
 
-// mostGroups is how many of an actor's groups a Transition holds.
-const mostGroups = 256
+// What a Transition holds of an actor.
+const (
+	mostGroups  = 256
+	longestName = 1024
+)
 
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
-// neither is known.
+// neither is known: a deletion leaves no stamp, and the one that is there is of an earlier change.
 func actor(entry Entry) v1alpha1.Actor {
+	cause := entry.Change.Cause
 	switch {
 	case entry.Change.Automatic():
 		return v1alpha1.Actor{Username: v1alpha1.ActorDeadline}
-	case entry.Change.Cause.Type == v1alpha1.TransitionUserStateChanged,
-		entry.Change.Cause.Name == v1alpha1.HoldUserSuspended, entry.Change.Cause.Name == v1alpha1.HoldUserRemoved:
+	case cause.Type == v1alpha1.TransitionUserStateChanged,
+		cause.Type == v1alpha1.TransitionHeld && (cause.Name == v1alpha1.HoldUserSuspended || cause.Name == v1alpha1.HoldUserRemoved):
 		return v1alpha1.Actor{Username: v1alpha1.ActorUser}
+	case cause.Type == v1alpha1.TransitionDeleted:
+		return v1alpha1.Actor{}
 	}
 	annotations := entry.Subject.Object.GetAnnotations()
 	var stamped v1alpha1.Actor
 	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
 		return v1alpha1.Actor{}
 	}
+	stamped.Username = truncate(stamped.Username, longestName)
+	stamped.Groups = slices.DeleteFunc(stamped.Groups, func(group string) bool { return group == "" })
 	stamped.Groups = stamped.Groups[:min(len(stamped.Groups), mostGroups)]
-	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf], 1024)
+	for i, group := range stamped.Groups {
+		stamped.Groups[i] = truncate(group, longestName)
+	}
+	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf], longestName)
 	return stamped
 }
 

@@ -268,7 +268,11 @@ func verdictOn(ctx context.Context, reader client.Reader, org Organization, user
 			if admins[i].UID == user.UID || !org.admin(&admins[i]) {
 				continue
 			}
-			other, err := guarded(ctx, reader, org, &admins[i], inputOf(&admins[i]).Input)
+			seen := inputOf(&admins[i]).Input
+			if seen.DuplicateOf, seen.DuplicateField, err = olderDuplicate(ctx, reader, &admins[i]); err != nil {
+				return lifecycle.Verdict{}, err
+			}
+			other, err := guarded(ctx, reader, org, &admins[i], seen)
 			if err != nil {
 				return lifecycle.Verdict{}, err
 			}

@@ -18,23 +18,23 @@ const (
 
 // Normal tells about something that is as it should be.
 func Normal(recorder events.EventRecorder, about runtime.Object, reason, text string) {
-	recorder.Eventf(about, nil, corev1.EventTypeNormal, reason, action, "%s", cut(text))
+	recorder.Eventf(about, nil, corev1.EventTypeNormal, reason, action, "%s", cut(text, longestNote))
 }
 
 // Warning tells about something that somebody has to look at.
 func Warning(recorder events.EventRecorder, about runtime.Object, reason, text string) {
-	recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, action, "%s", cut(text))
+	recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, action, "%s", cut(text, longestNote))
 }
 
-// cut shortens a text to what an Event may hold, at a character's boundary.
-func cut(text string) string {
+// cut shortens a text to what fits, at a character's boundary.
+func cut(text string, longest int) string {
 	const ellipsis = "…"
-	if len(text) <= longestNote {
+	if len(text) <= longest {
 		return text
 	}
 	end := 0
 	for i := range text {
-		if i > longestNote-len(ellipsis) {
+		if i > longest-len(ellipsis) {
 			break
 		}
 		end = i

@@ -11,13 +11,16 @@ import (
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 )
 
+// longestMessage is how many bytes of text a condition gets: less than the API server takes, and more than people read.
+const longestMessage = 4096
+
 // Condition is a condition that is true or not.
 func Condition(kind string, holds bool, reason, message string) metav1.Condition {
 	status := metav1.ConditionFalse
 	if holds {
 		status = metav1.ConditionTrue
 	}
-	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: cut(message, longestMessage)}
 }
 
 // Active is the condition that tells whether access is in force. Its reason is the strongest cause, or the state where
