@@ -38,6 +38,10 @@ const (
 	// cut access. It is an input to the computation of the user's and of its memberships' states.
 	AnnotationHeldOpen = "tenure.dev/held-open"
 
+	// AnnotationComplete, on a Transition, is when all its effects were done. It is kept beside status because no effect may
+	// run again when status is lost: a hold that was released since must not come back.
+	AnnotationComplete = "tenure.dev/complete"
+
 	// AnnotationTransition names, on an object that an effect changed, the Transition that did it.
 	AnnotationTransition = "tenure.dev/transition"
 )

@@ -35,6 +35,9 @@ func (p *pass) tell(ctx context.Context, before *v1alpha1.Membership, written bo
 		history.Note(ctx, news, p.Clock.Now())
 		summary.Normal(p.Recorder, p.membership, string(news.Spec.To), summary.Changed(&news.Spec, p.decision))
 	}
+	if p.outcome.Change == nil && before.Status.State == "" {
+		return // The status was lost. What it says again is not new.
+	}
 	ready := meta.FindStatusCondition(p.membership.Status.Conditions, v1alpha1.ConditionReady)
 	for _, reason := range []string{v1alpha1.ReasonGrantRefused, v1alpha1.ReasonDuplicate} {
 		if ready.Reason == reason && !summary.HasReason(before.Status.Conditions, v1alpha1.ConditionReady, reason) {

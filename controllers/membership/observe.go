@@ -33,6 +33,9 @@ type pass struct {
 	history  history.History
 	bindings []rbacv1.RoleBinding
 
+	// userSince is since when the user's access is as it is; known only where the status is lost.
+	userSince time.Time
+
 	// Decided.
 	decision lifecycle.Decision
 	outcome  lifecycle.Outcome
@@ -68,7 +71,23 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.history, err = history.Of(ctx, p, p.subject(), m.Status.LastTransition, m.Status.Causes); err != nil {
 		return err
 	}
+	if err = p.recall(ctx); err != nil {
+		return err
+	}
 	return p.want(ctx)
+}
+
+// recall finds in the user's history what a status that is lost said: since when the membership goes with its user. A
+// history that is behind what is decided now does not know.
+func (p *pass) recall(ctx context.Context) error {
+	if p.membership.Status.State != "" || p.user == nil {
+		return nil
+	}
+	since, access, err := history.AccessSince(ctx, p, p.user)
+	if err == nil && access == lifecycle.DecideUser(*p.input.User, p.now).Access() {
+		p.userSince = since
+	}
+	return err
 }
 
 func (p *pass) decide() {
@@ -80,6 +99,7 @@ func (p *pass) decide() {
 		StateTime:      status.StateTime.Time,
 		Causes:         status.Causes,
 		LastTransition: status.LastTransition.Name,
+		UserSince:      p.userSince,
 		Created:        p.membership.CreationTimestamp,
 	}, p.now)
 	if p.decision.Access() == v1alpha1.AccessDenied {

@@ -99,9 +99,12 @@ func (p *pass) onlyCountsDiffer(before *v1alpha1.Organization) bool {
 	return !equality.Semantic.DeepEqual(was, is)
 }
 
-// tell emits Events about what this pass has changed.
+// tell emits Events about what this pass has changed. What a first status says, or one that was lost, is no change.
 func (p *pass) tell(before *v1alpha1.Organization) {
 	was, is := before.Status.Conditions, p.org.Status.Conditions
+	if len(was) == 0 {
+		return
+	}
 	seats := meta.FindStatusCondition(is, v1alpha1.ConditionSeatsAvailable)
 	exceeded := seats.Reason == v1alpha1.ReasonSeatsExceeded
 	if exceeded != summary.HasReason(was, v1alpha1.ConditionSeatsAvailable, v1alpha1.ReasonSeatsExceeded) {

@@ -399,16 +399,15 @@ func newMentoring(ctx context.Context) (acme *organization, target string) {
 	return acme, target
 }
 
-// bindingOf is the only RoleBinding that names a user as its subject and carries the name of a grant.
+// bindingOf is the only RoleBinding of a user, read by its name whatever somebody has made of it.
 func (o *organization) bindingOf(ctx context.Context, name string) func() (*rbacv1.RoleBinding, error) {
 	GinkgoHelper()
-	list := &rbacv1.RoleBindingList{}
-	Expect(admin.List(ctx, list, client.MatchingLabels{v1alpha1.LabelOrganization: o.name, v1alpha1.LabelUser: name})).To(Succeed())
-	Expect(list.Items).To(HaveLen(1))
-	key := client.ObjectKeyFromObject(&list.Items[0])
+	bindings, err := o.bindingsOf(ctx, name)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(bindings).To(HaveLen(1))
 	return func() (*rbacv1.RoleBinding, error) {
 		binding := &rbacv1.RoleBinding{}
-		return binding, admin.Get(ctx, key, binding)
+		return binding, admin.Get(ctx, client.ObjectKeyFromObject(&bindings[0]), binding)
 	}
 }
 

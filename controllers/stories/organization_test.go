@@ -77,6 +77,13 @@ func (o *organization) newTarget(ctx context.Context) string {
 // createUser creates a user. Its userName and e-mail follow from its name and the organization's.
 func (o *organization) createUser(ctx context.Context, name string, edits ...func(*v1alpha1.User)) *v1alpha1.User {
 	GinkgoHelper()
+	user := o.newUser(name, edits...)
+	Expect(admin.Create(ctx, user)).To(Succeed())
+	return user
+}
+
+// newUser is a user that is not created yet.
+func (o *organization) newUser(name string, edits ...func(*v1alpha1.User)) *v1alpha1.User {
 	user := &v1alpha1.User{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: o.name},
 		Spec:       v1alpha1.UserSpec{UserName: o.userName(name), Email: o.userName(name), UserType: "Employee"},
@@ -84,7 +91,6 @@ func (o *organization) createUser(ctx context.Context, name string, edits ...fun
 	for _, edit := range edits {
 		edit(user)
 	}
-	Expect(admin.Create(ctx, user)).To(Succeed())
 	return user
 }
 
@@ -94,17 +100,30 @@ func (o *organization) userName(name string) string {
 
 func (o *organization) createGroup(ctx context.Context, name string, edits ...func(*v1alpha1.Group)) *v1alpha1.Group {
 	GinkgoHelper()
+	group := o.newGroup(name, edits...)
+	Expect(admin.Create(ctx, group)).To(Succeed())
+	return group
+}
+
+// newGroup is a group that is not created yet.
+func (o *organization) newGroup(name string, edits ...func(*v1alpha1.Group)) *v1alpha1.Group {
 	group := &v1alpha1.Group{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: o.name}, Spec: v1alpha1.GroupSpec{Type: "Program"}}
 	for _, edit := range edits {
 		edit(group)
 	}
-	Expect(admin.Create(ctx, group)).To(Succeed())
 	return group
 }
 
 // join creates the membership <user>-<group>.
 func (o *organization) join(ctx context.Context, user, group string, edits ...func(*v1alpha1.Membership)) *v1alpha1.Membership {
 	GinkgoHelper()
+	membership := o.newMembership(user, group, edits...)
+	Expect(admin.Create(ctx, membership)).To(Succeed())
+	return membership
+}
+
+// newMembership is a membership that is not created yet.
+func (o *organization) newMembership(user, group string, edits ...func(*v1alpha1.Membership)) *v1alpha1.Membership {
 	membership := &v1alpha1.Membership{
 		ObjectMeta: metav1.ObjectMeta{Name: user + "-" + group, Namespace: o.name},
 		Spec:       v1alpha1.MembershipSpec{UserRef: v1alpha1.Reference{Name: user}, GroupRef: v1alpha1.Reference{Name: group}},
@@ -112,7 +131,6 @@ func (o *organization) join(ctx context.Context, user, group string, edits ...fu
 	for _, edit := range edits {
 		edit(membership)
 	}
-	Expect(admin.Create(ctx, membership)).To(Succeed())
 	return membership
 }
 
@@ -249,16 +267,24 @@ func editObject[T any, P interface {
 	client.Object
 }](ctx context.Context, o *organization, name string, edits ...func(P)) {
 	GinkgoHelper()
-	Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	Expect(editAs(ctx, admin, o, name, edits...)).To(Succeed())
+}
+
+// editAs changes an object as somebody whom RBAC judges.
+func editAs[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, by client.Client, o *organization, name string, edits ...func(P)) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		object := P(new(T))
-		if err := admin.Get(ctx, client.ObjectKey{Namespace: o.name, Name: name}, object); err != nil {
+		if err := by.Get(ctx, client.ObjectKey{Namespace: o.name, Name: name}, object); err != nil {
 			return err
 		}
 		for _, edit := range edits {
 			edit(object)
 		}
-		return admin.Update(ctx, object)
-	})).To(Succeed())
+		return by.Update(ctx, object)
+	})
 }
 
 // user reads a user; for use in Eventually.
@@ -342,10 +368,9 @@ func number(name string) (n int) {
 // grantsOf are the RoleBindings of a user in any namespace, as kind/name@namespace.
 func (o *organization) grantsOf(ctx context.Context, name string) func() ([]string, error) {
 	return func() ([]string, error) {
-		list := &rbacv1.RoleBindingList{}
-		err := admin.List(ctx, list, client.MatchingLabels{v1alpha1.LabelOrganization: o.name, v1alpha1.LabelUser: name})
+		bindings, err := o.bindingsOf(ctx, name)
 		grants := []string{}
-		for _, b := range list.Items {
+		for _, b := range bindings {
 			for _, subject := range b.Subjects {
 				if subject.Kind != rbacv1.UserKind || subject.Name != o.userName(name) {
 					err = errors.Join(err, fmt.Errorf("RoleBinding %s/%s names %s %s", b.Namespace, b.Name, subject.Kind, subject.Name))
@@ -356,6 +381,13 @@ func (o *organization) grantsOf(ctx context.Context, name string) func() ([]stri
 		slices.Sort(grants)
 		return grants, err
 	}
+}
+
+// bindingsOf are the RoleBindings of a user's grants in any namespace.
+func (o *organization) bindingsOf(ctx context.Context, name string) ([]rbacv1.RoleBinding, error) {
+	list := &rbacv1.RoleBindingList{}
+	err := admin.List(ctx, list, client.MatchingLabels{v1alpha1.LabelOrganization: o.name, v1alpha1.LabelUser: name})
+	return list.Items, err
 }
 
 // mayListPods asks the API server whether a user may list the pods of a namespace.

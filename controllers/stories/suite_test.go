@@ -95,4 +95,3 @@ func kubectl(arguments ...string) (output string, err error) {
 	}
 	return stdout + stderr, nil
 }
-

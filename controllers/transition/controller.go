@@ -54,7 +54,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil || org.Terminating {
 		return ctrl.Result{}, err
 	}
-	if !history.Complete(transition) {
+	if !history.Accounted(transition) {
 		return wake.OnConflict(ctrl.Result{}, r.work(ctx, transition))
 	}
 	return wake.OnConflict(r.retain(ctx, org, transition))

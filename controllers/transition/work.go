@@ -20,6 +20,8 @@ import (
 // eventEffectFailed is the reason of the Event that names what could not be done yet.
 const eventEffectFailed = "EffectFailed"
 
+const everyEffectIsDone = "Every effect is done"
+
 // work does what the plan asks for and writes the ledger, once. Whatever was done before is found done.
 func (r *Reconciler) work(ctx context.Context, before *v1alpha1.Transition) error {
 	transition := before.DeepCopy()
@@ -31,12 +33,21 @@ func (r *Reconciler) work(ctx context.Context, before *v1alpha1.Transition) erro
 		return err
 	}
 	var failed error
-	if subject == nil || subject.UID != transition.Spec.Subject.UID {
+	switch {
+	case history.Complete(transition):
+		r.recall(transition)
+	case subject == nil || subject.UID != transition.Spec.Subject.UID:
 		// The record was restored from a backup, or its subject was forced out: its effects belong to an object that
 		// is no more.
 		r.complete(transition, v1alpha1.ReasonSuperseded, "The subject of this record is gone; what was not done is not done")
-	} else {
-		failed = r.runPlan(ctx, transition, subject)
+	default:
+		if failed = r.runPlan(ctx, transition, subject); failed != nil {
+			break
+		}
+		if before, err = r.remember(ctx, before); err != nil {
+			return err
+		}
+		transition.ObjectMeta = *before.ObjectMeta.DeepCopy()
 	}
 	written, err := write.Status(ctx, r, before, transition)
 	if err != nil {
@@ -64,11 +75,32 @@ func (r *Reconciler) runPlan(ctx context.Context, transition *v1alpha1.Transitio
 	}
 	status.Progress = fmt.Sprintf("%d/%d", done, matched)
 	if len(failures) == 0 {
-		r.complete(transition, v1alpha1.ReasonDone, "Every effect is done")
+		r.complete(transition, v1alpha1.ReasonDone, everyEffectIsDone)
 		return nil
 	}
 	r.condition(transition, summary.Condition(v1alpha1.ConditionComplete, false, v1alpha1.ReasonRetrying, errors.Join(failures...).Error()))
 	return errors.Join(failures...)
+}
+
+// remember notes on the record itself that its effects are done, before the ledger says so.
+func (r *Reconciler) remember(ctx context.Context, transition *v1alpha1.Transition) (*v1alpha1.Transition, error) {
+	noted := transition.DeepCopy()
+	write.Annotate(noted, v1alpha1.AnnotationComplete, write.Timestamp(r.Clock.Now()))
+	return noted, write.Object(ctx, r, transition, noted)
+}
+
+// recall writes the ledger of effects that were done before it was lost.
+func (r *Reconciler) recall(transition *v1alpha1.Transition) {
+	var done int32
+	status := &transition.Status
+	status.Effects = nil
+	for i := range transition.Spec.Plan {
+		effect := &transition.Spec.Plan[i]
+		done += effect.Targets
+		status.Effects = append(status.Effects, v1alpha1.EffectProgress{Name: effect.Effect, Matched: effect.Targets, Done: effect.Targets})
+	}
+	status.Progress = fmt.Sprintf("%d/%d", done, done)
+	r.complete(transition, v1alpha1.ReasonDone, everyEffectIsDone)
 }
 
 // latch puts the hold of a suspension or removal on each membership that the user had when it began.

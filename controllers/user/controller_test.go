@@ -1,7 +1,9 @@
 package user_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -160,12 +163,66 @@ func TestNumberThatSomethingElseTookIsAConflict(t *testing.T) {
 		// Not found under Kate's name, as by a cache that is behind.
 		Spec: v1alpha1.TransitionSpec{Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "somebody"}, To: v1alpha1.StateRemoved},
 	})
+	behind := true
+	w.FailRead = func(read string) error {
+		if read != "Transition user.kate.1" || !behind {
+			return nil
+		}
+		behind = false // The next read is live.
+		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), "user.kate.1")
+	}
 	result, err := reconcile(t, w)
 	if err != nil || result.RequeueAfter <= 0 {
 		t.Errorf("got %+v and error %v, want another pass in a moment", result, err)
 	}
 	if state := kate(t, w).Status.State; state != "" {
 		t.Errorf("state %s is shown though it is not recorded", state)
+	}
+}
+
+// behind is a client whose lists do not have one Transition yet.
+type behind struct {
+	client.Client
+	without string
+}
+
+func (c behind) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	err := c.Client.List(ctx, list, opts...)
+	if transitions, ok := list.(*v1alpha1.TransitionList); ok {
+		transitions.Items = slices.DeleteFunc(transitions.Items, func(t v1alpha1.Transition) bool { return t.Name == c.without })
+	}
+	return err
+}
+
+// A suspension that is lifted between its record and its status must not be forgotten until the cache catches up: its
+// holds are on their way.
+func TestOwnRecordCountsThoughTheCacheIsBehind(t *testing.T) {
+	w := acme(t)
+	mustReconcile(t, w)
+	declare := func(status v1alpha1.UserDesiredStatus) {
+		user := kate(t, w)
+		user.Spec.DesiredStatus = status
+		if err := w.Update(t.Context(), user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	declare(v1alpha1.UserDesiredSuspended)
+	w.Fail = killed("patch status")
+	if _, err := reconcile(t, w); err == nil {
+		t.Fatal("no error")
+	}
+	w.Fail = nil
+	declare(v1alpha1.UserDesiredActive)
+
+	r := &user.Reconciler{Client: behind{w, "user.kate.2"}, Live: w, Clock: w.Clock, Recorder: w.Recorder}
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := v1alpha1.LastTransition{
+		Name: "user.kate.3", From: v1alpha1.StateSuspended, To: v1alpha1.StateActivated, Time: metav1.NewTime(worldtest.Start), Complete: true,
+	}
+	if diff := cmp.Diff(want, kate(t, w).Status.LastTransition); diff != "" {
+		t.Errorf("last Transition (-want +got):\n%s", diff)
 	}
 }
 

@@ -24,6 +24,9 @@ func (p *pass) tell(ctx context.Context, before *v1alpha1.User) {
 		history.Note(ctx, news, p.Clock.Now())
 		summary.Normal(p.Recorder, p.user, string(news.Spec.To), summary.Changed(&news.Spec, p.decision))
 	}
+	if p.outcome.Change == nil && before.Status.State == "" {
+		return // The status was lost. What it says again is not new.
+	}
 	was, is := before.Status.Conditions, p.user.Status.Conditions
 	if summary.Turned(v1alpha1.ConditionBlocked, was, is) {
 		summary.Warning(p.Recorder, p.user, eventBlocked, meta.FindStatusCondition(is, v1alpha1.ConditionBlocked).Message)

@@ -63,7 +63,7 @@ func (c *Cluster) Kubectl(
 	if config == nil {
 		config = c.admin
 	}
-	directory, err := os.MkdirTemp(c.directory, "kubectl-")
+	directory, err := os.MkdirTemp(filepath.Join(c.directory, certificates), "kubectl-")
 	if err != nil {
 		return "", "", fmt.Errorf("preparing to run kubectl: %w", err)
 	}

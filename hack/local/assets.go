@@ -1,11 +1,11 @@
 package local
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // The programs of a control plane.
@@ -56,7 +56,7 @@ func findPrograms(directory string) (map[string]string, error) {
 	}
 
 	programs := map[string]string{}
-	var missing []error
+	var missing []string
 	for _, name := range []string{Etcd, APIServer, ControllerManager, kubectl} {
 		program, err := filepath.Abs(filepath.Join(directory, name))
 		if err != nil {
@@ -66,12 +66,13 @@ func findPrograms(directory string) (map[string]string, error) {
 			program = filepath.Join(built, name)
 		}
 		if !executable(program) {
-			missing = append(missing, fmt.Errorf("%s is not in %s", name, directory))
+			missing = append(missing, name)
 		}
 		programs[name] = program
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the control plane is not built (`make controlplane` does it): %w", errors.Join(missing...))
+		return nil, fmt.Errorf("%s does not have %s; `make controlplane` builds them, for use without %s",
+			directory, strings.Join(missing, ", "), assetsVariable)
 	}
 	return programs, nil
 }

@@ -38,8 +38,8 @@ type Options struct {
 	// AssetsDir holds the programs of the control plane. Default: $KUBEBUILDER_ASSETS, else bin/ of the repository.
 	// kube-controller-manager and kubectl come from the repository's bin/ where the folder has none.
 	AssetsDir string
-	// Dir receives data, certificates and logs; what an earlier cluster left there is deleted. Default: a temporary
-	// folder that goes with the cluster.
+	// Dir receives data, certificates and logs, of which the data goes with the cluster; what an earlier one left there
+	// is deleted. Default: a temporary folder, all of which goes.
 	Dir string
 	// Port is where the API server listens. Default: a free one.
 	Port int
@@ -78,9 +78,9 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	remove := options.Ephemeral
+	remove := append([]string{filepath.Join(directory, data)}, options.Ephemeral...)
 	if options.Dir == "" {
-		remove = append([]string{directory}, remove...)
+		remove = append(remove, directory)
 	}
 	processes, err := newProcesses(directory, remove)
 	if err != nil {

@@ -109,7 +109,7 @@ func run(options options, out io.Writer) (err error) {
 		<-ctx.Done()
 		cancel() // a second Ctrl-C ends this program at once, and the reaper the rest
 	}()
-	go endWithMake(ctx, fail)
+	go endUnattended(ctx, fail)
 
 	s := &session{options: options, state: state, out: out, fail: fail}
 	err = s.run(ctx)
@@ -139,20 +139,23 @@ func (o options) check() error {
 	return nil
 }
 
-// endWithMake ends the session when the make that started it is gone: killed, it cannot pass a signal on.
-func endWithMake(ctx context.Context, fail context.CancelCauseFunc) {
-	if os.Getenv("MAKELEVEL") == "" {
-		return
-	}
-	parent := os.Getppid()
-	for os.Getppid() == parent {
+// endUnattended ends the session when the make that started it has been killed, or when its terminal is gone: make then
+// waits for it and passes no signal on.
+func endUnattended(ctx context.Context, fail context.CancelCauseFunc) {
+	parent, fromMake := os.Getppid(), os.Getenv("MAKELEVEL") != ""
+	for {
+		if fromMake && os.Getppid() != parent {
+			fail(errors.New("make has been killed"))
+		}
+		if _, err := os.Stdout.Write(nil); err != nil {
+			fail(fmt.Errorf("the terminal is gone: %w", err))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
 		}
 	}
-	fail(errors.New("make has been killed"))
 }
 
 // session is one run, from the first process to the last.
@@ -243,7 +246,7 @@ func (s *session) applySamples(ctx context.Context) error {
 // invite says what one can do now.
 func (s *session) invite() {
 	scope := "-n acme"
-	if s.options.samples != filepath.Clean("config/samples") {
+	if filepath.Clean(s.options.samples) != "config/samples" {
 		scope = "-A"
 	}
 	fmt.Fprintf(s.out, `

@@ -124,7 +124,7 @@ func Give(ctx context.Context, writer client.Client, live client.Reader, there [
 		}
 		switch {
 		case err == nil:
-		case overtaken(err):
+		case overtaken(err, binding):
 			// Somebody else is at it. The next pass sees what they have made of it.
 			failed = append(failed, apierrors.NewConflict(rbacv1.Resource("rolebindings"), binding.Name, err))
 		default:
@@ -139,14 +139,14 @@ func Give(ctx context.Context, writer client.Client, live client.Reader, there [
 }
 
 // overtaken tells whether a RoleBinding came, went or changed between a look at it and a write.
-func overtaken(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && isAbout(err, "rolebindings")
+func overtaken(err error, binding *rbacv1.RoleBinding) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || missing(err).Name == binding.Name
 }
 
 // refusal says why the cluster takes no binding; final tells that this stays so until somebody does something about it.
 func refusal(err error) (why string, final bool) {
 	switch {
-	case apierrors.IsNotFound(err) && isAbout(err, "namespaces"):
+	case missing(err).Kind == "namespaces":
 		return "the namespace does not exist", true
 	case apierrors.IsNotFound(err):
 		return "the role does not exist", true
@@ -160,10 +160,14 @@ func refusal(err error) (why string, final bool) {
 // escalation is how the API server says that whoever binds a role has neither its rights nor the right to bind it.
 const escalation = "attempting to grant RBAC permissions not currently held"
 
-// isAbout tells whether an answer of the API server is about an object of a resource.
-func isAbout(err error, resource string) bool {
+// missing tells what the API server has not found: the namespace, the role, or the RoleBinding itself. Of a role it says that
+// a RoleBinding of that name is missing.
+func missing(err error) metav1.StatusDetails {
 	var status apierrors.APIStatus
-	return errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == resource
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return metav1.StatusDetails{}
+	}
+	return *status.Status().Details
 }
 
 func (g *Given) create(ctx context.Context, writer client.Client, live client.Reader, binding *rbacv1.RoleBinding) error {

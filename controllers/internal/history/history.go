@@ -61,12 +61,11 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 		return History{}, err
 	}
 	history, newest := History{}, 0
-	for i := range all {
-		transition := &all[i]
+	take := func(transition *v1alpha1.Transition) {
 		number := Number(transition.Name)
 		history.last = max(history.last, number)
 		if transition.Spec.Subject.Identity != s.Identity() {
-			continue
+			return
 		}
 		if number > newest {
 			newest, history.Newest = number, transition
@@ -74,6 +73,21 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 		if !Complete(transition) {
 			history.Running = append(history.Running, transition)
 		}
+	}
+	for i := range all {
+		take(&all[i])
+	}
+	// A look-up may be behind what this process has just written itself. A read by name is not.
+	for {
+		next := &v1alpha1.Transition{}
+		err := reader.Get(ctx, client.ObjectKey{Namespace: s.Object.GetNamespace(), Name: nameOf(s, history.last+1)}, next)
+		if apierrors.IsNotFound(err) {
+			break
+		}
+		if err != nil {
+			return History{}, fmt.Errorf("read the newest Transition of %s %s: %w", s.Kind, s.Object.GetName(), err)
+		}
+		take(next)
 	}
 	if number := Number(recorded.Name); number > newest {
 		history.last = max(history.last, number)
@@ -83,6 +97,26 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 		}
 	}
 	return history, nil
+}
+
+// AccessSince is since when, by the history of a user, its access is as it was recorded last, and which access that is.
+// Empty where there is no history.
+func AccessSince(ctx context.Context, reader client.Reader, user *v1alpha1.User) (since time.Time, access v1alpha1.Access, err error) {
+	s := Subject{Kind: v1alpha1.SubjectUser, Object: user}
+	all, err := index.TransitionsOf(ctx, reader, user.Namespace, s.Kind, user.Name)
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(t v1alpha1.Transition) bool { return t.Spec.Subject.Identity != s.Identity() })
+	slices.SortFunc(all, func(a, b v1alpha1.Transition) int { return Number(b.Name) - Number(a.Name) })
+	for _, transition := range all {
+		recorded := lifecycle.AccessOf(transition.Spec.To)
+		if access != "" && access != recorded {
+			break
+		}
+		since, access = transition.Spec.Time.Time, recorded
+	}
+	return since, access, nil
 }
 
 // fromStatus is as much of a Transition as the subject's status tells.
@@ -97,6 +131,11 @@ func fromStatus(s Subject, recorded v1alpha1.LastTransition, causes []v1alpha1.C
 	return transition
 }
 
+// nameOf is the name of a subject's Transition of that number.
+func nameOf(s Subject, number int) string {
+	return fmt.Sprintf("%s.%s.%d", strings.ToLower(string(s.Kind)), s.Object.GetName(), number)
+}
+
 // Number is the count in a Transition's name: 3 of user.alice.3. Zero where there is none.
 func Number(name string) int {
 	number, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
@@ -106,8 +145,13 @@ func Number(name string) int {
 	return number
 }
 
-// Complete tells whether every effect of a Transition is done. One with an empty plan is complete as created.
+// Complete tells whether every effect of a Transition is done. Where the status was lost, the annotation tells.
 func Complete(t *v1alpha1.Transition) bool {
+	return Accounted(t) || t.Annotations[v1alpha1.AnnotationComplete] != ""
+}
+
+// Accounted tells whether the ledger of a Transition is complete. One with an empty plan is complete as created.
+func Accounted(t *v1alpha1.Transition) bool {
 	return len(t.Spec.Plan) == 0 || meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionComplete)
 }
 
@@ -151,7 +195,7 @@ func (h History) transition(entry Entry) *v1alpha1.Transition {
 	}
 	return &v1alpha1.Transition{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      fmt.Sprintf("%s.%s.%d", strings.ToLower(string(kind)), object.GetName(), h.last+1),
+			Name:      nameOf(entry.Subject, h.last+1),
 			Namespace: object.GetNamespace(),
 			Labels:    map[string]string{label: object.GetName()},
 		},

@@ -23,6 +23,10 @@ type Past struct {
 	// LastTransition is the name that the status gives to its newest Transition.
 	LastTransition string
 
+	// UserSince is since when the access of a membership's user is as it is, by the user's own history. It stands in for
+	// a status that is lost, because pausing and resuming with the user is no Transition. Zero: not known.
+	UserSince time.Time
+
 	// Created is the creation of the object.
 	Created metav1.Time
 }
@@ -151,6 +155,8 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 		return Outcome{StateTime: past.StateTime}
 	case d.State == v1alpha1.StateActive && !firstActivity.IsZero():
 		return Outcome{StateTime: stateTime(recorded.Time.Time)}
+	case !past.statusCounts() && class(d.State) == v1alpha1.StateActive && !past.UserSince.IsZero():
+		return Outcome{StateTime: latest(recorded.Time.Time, earliest(past.UserSince, now))}
 	case !past.statusCounts() && recorded.To == d.State:
 		return Outcome{StateTime: recorded.Time.Time}
 	default:
