@@ -59,18 +59,18 @@ var _ = Describe("An organization from a backup", func() {
 
 			acme.lose(ctx)
 			Expect(acme.grantsOf(ctx, "kate")()).To(BeEmpty())
-			acme.restore(ctx, backup, "bea")
+			acme.restore(ctx, backup, "zoe")
 
 			for _, about := range []map[string]string{shown, declared} {
-				delete(about, "User bea")
+				delete(about, "User zoe")
 			}
 			Eventually(acme.shown).WithArguments(ctx).Should(containAll(shown))
 			acme.waitUntilAtRest(ctx)
 			Expect(acme.shown(ctx)).To(containAll(shown))
-			Expect(acme.declared(ctx)).To(And(containAll(declared), HaveLen(len(declared)+2)), "but for Bea and her record")
+			Expect(acme.declared(ctx)).To(And(containAll(declared), HaveLen(len(declared)+2)), "but for Zoe and her record")
 			Expect(acme.grantsOf(ctx, "kate")()).To(Equal(grants))
 			Expect(acme.told(ctx)).NotTo(ContainElement(Or(HavePrefix("User"), HavePrefix("Membership"))))
-			Expect(acme.transitionsOf(ctx, v1alpha1.SubjectUser, "bea")()).To(Equal([]string{"→Activated(Declared)", "→Activated(Declared)"}))
+			Expect(acme.transitionsOf(ctx, v1alpha1.SubjectUser, "zoe")()).To(Equal([]string{"→Activated(Declared)", "→Activated(Declared)"}))
 
 			acme.editUser(ctx, "dan", desired(v1alpha1.UserDesiredActive))
 			Eventually(acme.transitionsOf(ctx, v1alpha1.SubjectUser, "dan")).Should(Equal([]string{
@@ -99,6 +99,7 @@ func newCommunity(ctx context.Context) *organization {
 		acme.join(ctx, name, "team", withRoles("Member"))
 	}
 	acme.join(ctx, "kate", "closed", withRoles("Member"))
+	acme.createUser(ctx, "zoe")
 	acme.createUser(ctx, "twin", func(u *v1alpha1.User) { u.Spec.Email = acme.userName("kate") })
 	acme.editUser(ctx, "olivia", expires(date))
 	Eventually(acme.grantsOf(ctx, "gus")).Should(HaveLen(2))
@@ -122,7 +123,7 @@ func newCommunity(ctx context.Context) *organization {
 		"olivia": v1alpha1.StateActive, "kate": v1alpha1.StateActive, "ann": v1alpha1.StateActive, "bea": v1alpha1.StateActivated,
 		"carl": v1alpha1.StateOnBreak, "dan": v1alpha1.StateDeactivated, "erin": v1alpha1.StateExpired, "fay": v1alpha1.StateSuspended,
 		"gus": v1alpha1.StateActive, "hal": v1alpha1.StateDeactivated, "ida": v1alpha1.StatePending, "jon": v1alpha1.StateRemoved,
-		"kim": v1alpha1.StateDeactivated, "twin": v1alpha1.StatePending,
+		"kim": v1alpha1.StateDeactivated, "twin": v1alpha1.StatePending, "zoe": v1alpha1.StateActivated,
 	} {
 		Eventually(acme.stateOf(ctx, name)).Should(Equal(state), name)
 		acme.waitForEffects(ctx, name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -41,7 +42,12 @@ func (r *Reconciler) work(ctx context.Context, before *v1alpha1.Transition) erro
 		// is no more.
 		r.complete(transition, v1alpha1.ReasonSuperseded, "The subject of this record is gone; what was not done is not done")
 	default:
-		if failed = r.runPlan(ctx, transition, subject); failed != nil {
+		failed = r.runPlan(ctx, transition, subject)
+		if apierrors.IsConflict(failed) {
+			// Somebody else's write came first. That is nothing to tell about: the next pass takes it from there.
+			return failed
+		}
+		if failed != nil {
 			break
 		}
 		if before, err = r.remember(ctx, before); err != nil {
