@@ -104,13 +104,11 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 	return write.LetGo(ctx, p, p.membership)
 }
 
-// letGo is the end of a Membership whose whole namespace is being deleted: access is closed, and nothing else is done.
+// letGo is the end of a Membership whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
+// wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
 	if _, err := grants.Close(ctx, p, p.bindings, nil); err != nil {
 		return err
-	}
-	if p.membership.DeletionTimestamp.IsZero() {
-		return nil
 	}
 	return write.LetGo(ctx, p, p.membership)
 }

@@ -317,15 +317,31 @@ var _ = Describe("What the operator keeps on an object", func() {
 		before, err := acme.user(ctx, "kate")()
 		Expect(err).NotTo(HaveOccurred())
 		jane := acme.administrator(ctx, "tenure-admin", "jane")
-		Expect(acme.patchUser(ctx, jane, "kate", `{"metadata":{"annotations":null}}`)).To(Succeed())
+		Expect(acme.patchUser(ctx, jane, "kate", `{"metadata":{"annotations":null,"finalizers":null}}`)).To(Succeed())
 		after, err := acme.user(ctx, "kate")()
 		Expect(err).NotTo(HaveOccurred())
+		Expect(after.Finalizers).To(Equal([]string{v1alpha1.Finalizer}))
 		for _, name := range []string{v1alpha1.AnnotationIdentity, v1alpha1.AnnotationFirstActivity} {
 			Expect(after.Annotations).To(HaveKeyWithValue(name, before.Annotations[name]))
 			Expect(acme.patchUser(ctx, jane, "kate", fmt.Sprintf(`{"metadata":{"annotations":{%q:"2020-01-01T00:00:00Z"}}}`, name))).To(And(
 				MatchError(apierrors.IsForbidden, "IsForbidden"),
 				MatchError(ContainSubstring(name+" belongs to Tenure and can be neither set nor changed"))))
 		}
+		Expect(acme.patchUser(ctx, jane, "kate", `{"metadata":{"finalizers":["acme.example/archive"]}}`)).To(Succeed())
+		Expect(acme.user(ctx, "kate")()).To(HaveField("Finalizers", ConsistOf("acme.example/archive", v1alpha1.Finalizer)))
+	})
+
+	It("keeps nobody from ending what is being deleted, where no operator is left to do it", func(ctx context.Context) {
+		acme := newNamespace(ctx)
+		acme.createUser(ctx, "kate")
+		Eventually(acme.user(ctx, "kate")).Should(HaveField("Finalizers", ConsistOf(v1alpha1.Finalizer)))
+		shared.stop()
+		DeferCleanup(shared.startAgain)
+		Expect(kubectl("delete", "user", "kate", "--namespace="+acme.name, "--wait=false")).To(ContainSubstring("deleted"))
+		Expect(acme.user(ctx, "kate")()).To(HaveField("DeletionTimestamp", Not(BeNil())))
+		Expect(acme.patchUser(ctx, admin, "kate", `{"metadata":{"finalizers":null}}`)).To(Succeed())
+		_, err := acme.user(ctx, "kate")()
+		Expect(err).To(MatchError(apierrors.IsNotFound, "IsNotFound"))
 	})
 })
 

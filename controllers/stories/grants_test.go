@@ -68,7 +68,7 @@ var _ = Describe("Access", func() {
 			v1alpha1.StateDeactivated, v1alpha1.CauseUserDeactivated,
 			desired(v1alpha1.UserDesiredDeactivated, "Project is paused"), desired(v1alpha1.UserDesiredActive)),
 		Entry("when the user expires and the date is moved",
-			Label("S1.15", "S1.21", "S1.29"),
+			Label("S1.15", "S1.29"),
 			v1alpha1.StateExpired, v1alpha1.CauseUserExpired,
 			func(u *v1alpha1.User) { expires(inSeconds(1))(u) }, func(u *v1alpha1.User) { expires(inSeconds(3600))(u) }),
 	)

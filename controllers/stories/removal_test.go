@@ -16,7 +16,7 @@ import (
 
 var _ = Describe("kubectl delete user", func() {
 	It("closes access, ends every membership, leaves a record and lets go",
-		Label("S3.3", "S3.17", "S4.39"), func(ctx context.Context) {
+		Label("S3.17", "S4.39"), func(ctx context.Context) {
 			acme, target := newMentoring(ctx)
 			acme.editUser(ctx, "alice", func(u *v1alpha1.User) { annotate(u, v1alpha1.AnnotationReason, "Asked for it in writing") })
 			alice, err := acme.user(ctx, "alice")()

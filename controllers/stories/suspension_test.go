@@ -2,6 +2,7 @@ package stories
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -120,18 +121,20 @@ var _ = Describe("A suspension", func() {
 	It("that is lifted at once still leaves its hold on every membership, and no access comes back in between (case 16)",
 		func(ctx context.Context) {
 			acme := newOrganization(ctx)
-			programs := []string{"course", "office", "team", "lab", "library"}
+			programs := []string{"course", "office"}
 			for _, program := range programs {
 				acme.createProgram(ctx, program)
 			}
+			// So many that the holds take a while.
+			for room := range 60 {
+				programs = append(programs, acme.createGroup(ctx, fmt.Sprintf("room-%d", room)).Name)
+			}
 			kate := acme.createUser(ctx, "kate", wasActive)
 			acme.enrol(ctx, "kate", v1alpha1.StateActive, programs...)
-			for range 5 {
-				Eventually(acme.grantsOf(ctx, "kate")).Should(HaveLen(len(programs)))
+			Eventually(acme.grantsOf(ctx, "kate")).Should(HaveLen(2))
+			for range 3 {
 				acme.waitForEffects(ctx, "kate")
-				changes := acme.watchGrants(ctx, "kate")
-
-				suspended := acme.nextChangeOf(ctx, "kate")
+				changes, suspended := acme.watchGrants(ctx, "kate"), acme.nextChangeOf(ctx, "kate")
 				acme.editUser(ctx, "kate", desired(v1alpha1.UserDesiredSuspended, "Fraud"))
 				Expect(suspended().Spec.To).To(Equal(v1alpha1.StateSuspended))
 				Expect(admin.Patch(ctx, kate, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"desiredStatus":"Active"}}`)))).To(Succeed())
@@ -145,10 +148,10 @@ var _ = Describe("A suspension", func() {
 				Expect(changes()).NotTo(ContainElement(HavePrefix("ADDED")), "no access while the holds were on their way")
 
 				for _, program := range programs {
-					acme.editMembership(ctx, "kate-"+program, releasing[*v1alpha1.Membership]("user-suspended"))
+					acme.editMembership(ctx, "kate-"+program, releasing[*v1alpha1.Membership](v1alpha1.HoldUserSuspended))
 				}
+				Eventually(acme.grantsOf(ctx, "kate")).Should(HaveLen(2))
 			}
-			Eventually(acme.grantsOf(ctx, "kate")).Should(HaveLen(len(programs)))
 		})
 
 	It("by a hold gives back, when that is released, the status that was declared all the time (case 20)", func(ctx context.Context) {

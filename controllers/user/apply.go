@@ -108,13 +108,11 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 	return write.LetGo(ctx, p, p.user)
 }
 
-// letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done.
+// letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
+// wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
 	if err := p.takeAllGrants(ctx); err != nil {
 		return err
-	}
-	if p.user.DeletionTimestamp.IsZero() {
-		return nil
 	}
 	return write.LetGo(ctx, p, p.user)
 }

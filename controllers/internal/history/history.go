@@ -216,15 +216,15 @@ func (h History) transition(entry Entry) *v1alpha1.Transition {
 
 func reason(entry Entry) string {
 	if given := entry.Subject.Object.GetAnnotations()[v1alpha1.AnnotationReason]; entry.Change.Cause.Type == v1alpha1.TransitionDeleted && given != "" {
-		return truncate(given, 1024)
+		return truncate(given)
 	}
 	return entry.Change.Reason
 }
 
-// What a Transition holds of an actor.
+// mostGroups is how many of an actor's groups a Transition holds, and longestText how many characters of a name or a reason.
 const (
 	mostGroups  = 256
-	longestName = 1024
+	longestText = 1024
 )
 
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
@@ -245,22 +245,22 @@ func actor(entry Entry) v1alpha1.Actor {
 	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
 		return v1alpha1.Actor{}
 	}
-	stamped.Username = truncate(stamped.Username, longestName)
+	stamped.Username = truncate(stamped.Username)
 	stamped.Groups = slices.DeleteFunc(stamped.Groups, func(group string) bool { return group == "" })
 	stamped.Groups = stamped.Groups[:min(len(stamped.Groups), mostGroups)]
 	for i, group := range stamped.Groups {
-		stamped.Groups[i] = truncate(group, longestName)
+		stamped.Groups[i] = truncate(group)
 	}
-	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf], longestName)
+	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf])
 	return stamped
 }
 
-func truncate(s string, most int) string {
+func truncate(s string) string {
 	runes := []rune(s)
-	if len(runes) <= most {
+	if len(runes) <= longestText {
 		return s
 	}
-	return string(runes[:most-1]) + "…"
+	return string(runes[:longestText-1]) + "…"
 }
 
 // Summary is what a subject's status says about its newest Transition.

@@ -69,7 +69,7 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// LetGo takes Tenure's finalizer off an object that is being deleted.
+// LetGo takes Tenure's finalizer off an object whose end is worked off.
 func LetGo(ctx context.Context, writer client.Writer, object client.Object) error {
 	released := object.DeepCopyObject().(client.Object)
 	if !controllerutil.RemoveFinalizer(released, v1alpha1.Finalizer) {
