@@ -71,7 +71,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.history, err = history.Of(ctx, p, p.subject(), m.Status.LastTransition, m.Status.Causes); err != nil {
 		return err
 	}
-	if err = p.recall(ctx); err != nil {
+	if err := p.recall(ctx); err != nil {
 		return err
 	}
 	return p.want(ctx)

@@ -14,7 +14,7 @@ import (
 )
 
 var _ = Describe("The samples", func() {
-	It("show every state, and two minutes later what has happened by itself", func(ctx context.Context) {
+	It("show every state, and two minutes later what has happened by itself", func() {
 		DeferCleanup(func(ctx context.Context) {
 			for _, name := range []string{"acme", "sales", "mentoring"} {
 				Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())

@@ -132,7 +132,7 @@ var _ = Describe("A suspension", func() {
 			kate := acme.createUser(ctx, "kate", wasActive)
 			acme.enrol(ctx, "kate", v1alpha1.StateActive, programs...)
 			Eventually(acme.grantsOf(ctx, "kate")).Should(HaveLen(2))
-			for range 3 {
+			for range 2 {
 				acme.waitForEffects(ctx, "kate")
 				changes, suspended := acme.watchGrants(ctx, "kate"), acme.nextChangeOf(ctx, "kate")
 				acme.editUser(ctx, "kate", desired(v1alpha1.UserDesiredSuspended, "Fraud"))

@@ -200,9 +200,9 @@ func TestOwnRecordCountsThoughTheCacheIsBehind(t *testing.T) {
 	w := acme(t)
 	mustReconcile(t, w)
 	declare := func(status v1alpha1.UserDesiredStatus) {
-		user := kate(t, w)
-		user.Spec.DesiredStatus = status
-		if err := w.Update(t.Context(), user); err != nil {
+		declared := kate(t, w)
+		declared.Spec.DesiredStatus = status
+		if err := w.Update(t.Context(), declared); err != nil {
 			t.Fatal(err)
 		}
 	}
