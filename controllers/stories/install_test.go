@@ -142,7 +142,7 @@ var _ = Describe("Installation", func() {
 		Expect(err).To(MatchError("401 Unauthorized"))
 		_, err = shared.scrape(ctx, acme.token(ctx, "stranger"))
 		Expect(err).To(MatchError("403 Forbidden"))
-		reader := metricsReader(ctx)
+		reader := acme.metricsReader(ctx)
 		Eventually(func(g Gomega) {
 			metrics, err := shared.scrape(ctx, reader)
 			g.Expect(err).NotTo(HaveOccurred())
@@ -203,18 +203,17 @@ func (o *organization) token(ctx context.Context, name string) string {
 	return request.Status.Token
 }
 
-// metricsReader is the token of an account that may read the operator's metrics.
-func metricsReader(ctx context.Context) string {
+// metricsReader is the token of an account of the organization that may read the operator's metrics.
+func (o *organization) metricsReader(ctx context.Context) string {
 	GinkgoHelper()
-	monitoring := newNamespace(ctx)
 	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: monitoring.name},
+		ObjectMeta: metav1.ObjectMeta{Name: o.name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "tenure-metrics-reader"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: monitoring.name, Name: "prometheus"}},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: o.name, Name: "prometheus"}},
 	}
 	Expect(admin.Create(ctx, binding)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, binding)).To(Succeed()) })
-	return monitoring.token(ctx, "prometheus")
+	return o.token(ctx, "prometheus")
 }
 
 // scrape reads the replica's metrics, as Prometheus would.

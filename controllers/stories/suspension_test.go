@@ -126,7 +126,7 @@ var _ = Describe("A suspension", func() {
 				acme.createProgram(ctx, program)
 			}
 			// So many that the holds take a while.
-			for room := range 60 {
+			for room := range 30 {
 				programs = append(programs, acme.createGroup(ctx, fmt.Sprintf("room-%d", room)).Name)
 			}
 			kate := acme.createUser(ctx, "kate", wasActive)

@@ -35,7 +35,6 @@ const reapScript = `
 read -r line
 ids=$1
 shift
-rm -rf -- "$@"
 for pass in 1 2 3 4 5; do
 	for file in "$ids"/*; do
 		[ -s "$file" ] && { kill -s KILL -- "-$(cat "$file")"; rm -f -- "$file"; }

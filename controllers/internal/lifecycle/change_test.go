@@ -377,6 +377,46 @@ func TestStatusLost(t *testing.T) {
 	}
 }
 
+// TestMembershipStatusLost takes the status away: pausing and resuming with the user left no Transition, but the user's
+// own history knows since when it has access, or has none.
+func TestMembershipStatusLost(t *testing.T) {
+	same := func(*lifecycle.Membership) {}
+	user := func(change func(u *lifecycle.User)) func(m *lifecycle.Membership) {
+		return func(m *lifecycle.Membership) { change(m.User) }
+	}
+	suspended := func(m *lifecycle.Membership) { m.Spec.Holds = []v1alpha1.MembershipHold{*lifecycle.SuspendedHold()} }
+	const unknown = 0
+
+	for name, test := range map[string]struct {
+		before, after func(m *lifecycle.Membership)
+		userSince     int
+		want          lifecycle.Outcome
+	}{
+		"paused with the user":        {same, user(deactivated), 30, unchanged(30)},
+		"resumed with the user":       {same, same, 40, unchanged(40)},
+		"younger than the user":       {same, same, 2, unchanged(5)},
+		"of a user without a history": {same, user(deactivated), unknown, unchanged(present)},
+		"of a user who expired since": {same, user(ending(30)), unknown, unchanged(30)},
+		"held, whatever the user is":  {suspended, same, 30, unchanged(5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			membership, h := standing(), &history{subject: "membership.alice-mentoring", created: at(5)}
+			test.before(&membership)
+			passMembership(membership, h, 20)
+			h.loseStatus()
+			test.after(&membership)
+			past := h.past()
+			if test.userSince != unknown {
+				past.UserSince = at(test.userSince)
+			}
+			got := lifecycle.MembershipOutcome(membership, lifecycle.DecideMembership(membership, at(present)), past, at(present))
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("outcome (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestInterruptedPass writes the Transition and not the status: the next pass writes the same status, and no second
 // Transition, or else goes on from the Transition.
 func TestInterruptedPass(t *testing.T) {
