@@ -219,3 +219,26 @@ func TestRefusedGrantIsShownAndTheRestGoesOn(t *testing.T) {
 		}
 	}
 }
+
+func TestMissingUserIsBelievedOnlyWhenTheAPIServerSaysSo(t *testing.T) {
+	w := acme(t)
+	reads := 0
+	w.FailRead = func(read string) error {
+		if read != "User kate" {
+			return nil
+		}
+		if reads++; reads == 1 { // the cache; the API server is asked second
+			return apierrors.NewNotFound(schema.GroupResource{Resource: "users"}, "kate")
+		}
+		return nil
+	}
+	result, err := reconcile(t, w)
+	if err != nil || result.RequeueAfter <= 0 {
+		t.Errorf("got %+v and error %v, want another pass in a moment", result, err)
+	}
+	expectWrites(t, w)
+
+	mustReconcile(t, w)
+	expectWrites(t, w, "patch Membership kate-north", "create Transition membership.kate-north.1",
+		"create RoleBinding in sales", "patch status of Membership kate-north")
+}

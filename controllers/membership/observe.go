@@ -2,12 +2,14 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/grants"
@@ -71,10 +73,40 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.history, err = history.Of(ctx, p, p.subject(), m.Status.LastTransition, m.Status.Causes); err != nil {
 		return err
 	}
+	if err := p.confirmMissing(ctx); err != nil {
+		return err
+	}
 	if err := p.recall(ctx); err != nil {
 		return err
 	}
 	return p.want(ctx)
+}
+
+// confirmMissing asks the API server, at the first look at a membership, for a user or group that the cache does not have.
+// The kinds come through watches of their own, and who applies a file with all three would else read in the history of
+// each membership that it waited for somebody who was there.
+func (p *pass) confirmMissing(ctx context.Context) error {
+	if p.history.Newest != nil {
+		return nil
+	}
+	spec, namespace := p.membership.Spec, p.membership.Namespace
+	user, group := p.user, p.group
+	var err error
+	if user == nil {
+		if user, err = observe.Get[v1alpha1.User](ctx, p.Live, namespace, spec.UserRef.Name); err != nil {
+			return err
+		}
+	}
+	if group == nil {
+		if group, err = observe.Get[v1alpha1.Group](ctx, p.Live, namespace, spec.GroupRef.Name); err != nil {
+			return err
+		}
+	}
+	if (user == nil) == (p.user == nil) && (group == nil) == (p.group == nil) {
+		return nil
+	}
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("memberships").GroupResource(), p.membership.Name,
+		errors.New("its user or group has not come through the watch yet"))
 }
 
 // recall finds in the user's history what a status that is lost said: since when the membership goes with its user. A
