@@ -40,7 +40,7 @@ build: bin/manager ## Build the operator.
 
 .PHONY: test
 test: controlplane ## Run all tests, on a real API server too (TESTFLAGS='-run Expiry -v').
-	@CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
+	@CGO_ENABLED=1 go test -race -timeout 40m $(TESTFLAGS) ./...
 
 .PHONY: test-pure
 test-pure: ## Run the tests of the API and of the pure core alone, in seconds.

@@ -30,7 +30,7 @@ var _ = Describe("kubectl", func() {
 			MatchRegexp(`(?m)^  endTime\t<string>\n +endTime is the first instant after the absence`),
 			MatchRegexp(`(?m)^  status\t<string>\n  enum: OnBreak, Deactivated\n`),
 		))
-		Expect(kubectl("explain", "user.status.state")).To(ContainSubstring("enum: Pending, Activated, Active, OnBreak, "))
+		Expect(kubectl("explain", "user.status.state")).To(MatchRegexp(`ENUM:\s+Pending\s+Activated\s+Active\s+OnBreak\s`))
 	})
 
 	Context("in an organization with all kinds of people", Ordered, ContinueOnFailure, func() {
