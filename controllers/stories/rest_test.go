@@ -26,7 +26,7 @@ import (
 // while one watches.
 func (c *crowd) expectRest(ctx context.Context, watched time.Duration) {
 	GinkgoHelper()
-	Eventually(terminating).WithArguments(ctx).WithTimeout(3*soon).Should(BeEmpty(), "what earlier stories have left is being cleared away")
+	Eventually(terminating).WithArguments(ctx).WithTimeout(15*soon).Should(BeEmpty(), "what earlier stories have left is being cleared away")
 	token := c.metricsReader(ctx)
 	shared.stop()
 	DeferCleanup(shared.startAgain)
