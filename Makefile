@@ -30,7 +30,7 @@ sources = $(shell find $(1) \( -type d -o -type f ! -name '*_test.go' \) 2>/dev/
 ##@ Try it
 
 .PHONY: run
-run: controlplane bin/manager bin/run ## Start a local control plane, the operator and samples (SAMPLES=none, PORT=8443).
+run: controlplane bin/manager bin/run ## Start a local control plane, the operator and samples (SAMPLES=none, PROFILE=docebo, PORT=8443).
 	@exec bin/run
 
 ##@ Develop
@@ -38,20 +38,34 @@ run: controlplane bin/manager bin/run ## Start a local control plane, the operat
 .PHONY: build
 build: bin/manager ## Build the operator.
 
+# The suites of specs leave their reports here, for what they prove to be counted also when some of them failed. A suite
+# runs in its own folder, hence the whole path. Packages come before TESTFLAGS: `go test` takes none after a flag that it
+# does not know, such as Ginkgo's.
+REPORTS := $(CURDIR)/.local/reports
+GO_TEST := TENURE_REPORTS='$(REPORTS)' CGO_ENABLED=1 go test -race -timeout 40m
+REQUIREMENTS := $(BUILD_ENV) go run ./hack/requirements -reports '$(REPORTS)'
+
 .PHONY: test
 test: controlplane ## Run all tests, on a real API server too (TESTFLAGS='-run Expiry -v').
-	@CGO_ENABLED=1 go test -race -timeout 40m $(TESTFLAGS) ./...
+	@rm -rf '$(REPORTS)'; status=0; $(GO_TEST) ./... $(TESTFLAGS) || status=$$?; \
+	$(REQUIREMENTS) || status=$${status/#0/1}; exit $$status
+
+.PHONY: requirements
+requirements: controlplane ## Run the stories, and print what each proves (TESTFLAGS=-ginkgo.focus=Suspension).
+	@rm -rf '$(REPORTS)'; status=0; $(GO_TEST) ./controllers/stories $(TESTFLAGS) || status=$$?; \
+	$(REQUIREMENTS) -table || status=$${status/#0/1}; exit $$status
 
 .PHONY: test-pure
 test-pure: ## Run the tests of the API and of the pure core alone, in seconds.
 	@go test $(TESTFLAGS) ./api/... ./controllers/internal/lifecycle/...
 
 .PHONY: generate manifests
-generate manifests: bin/.generated ## Generate deep copies and CRDs from the types in api/.
+generate manifests: bin/.generated ## Generate deep copies and CRDs from the types in api/, and the tables of the profiles.
 	@cd bin/.generated; find * -type f | while read -r file; do \
 	  cmp -s $$file ../../$$file || { mkdir -p ../../$${file%/*}; cp $$file ../../$$file; echo "generated $$file"; }; \
 	done
 	@for file in config/crd/bases/*; do [[ -e bin/.generated/$$file ]] || { rm $$file; echo "removed $$file"; }; done
+	@$(BUILD_ENV) go run ./hack/profiles
 
 .PHONY: fmt
 fmt: bin/tools/golangci-lint ## Format the Go code.
@@ -158,6 +172,7 @@ verify-generated: bin/.generated
 	@{ diff -ruN config/crd/bases bin/.generated/config/crd/bases && \
 	   diff -uN api/v1alpha1/zz_generated.deepcopy.go bin/.generated/api/v1alpha1/zz_generated.deepcopy.go; } || \
 	 { echo "Generated files are not what api/v1alpha1 says (- as they are, + as they should be): run 'make generate'." >&2; exit 1; }
+	@$(BUILD_ENV) go run ./hack/profiles -verify
 
 .PHONY: verify-modules
 verify-modules:

@@ -20,7 +20,9 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/group"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/lifecyclepolicy"
 	"tenure.dev/tenure/controllers/membership"
 	"tenure.dev/tenure/controllers/organization"
@@ -30,8 +32,8 @@ import (
 
 // Options of the controllers.
 type Options struct {
-	// Clock is read once per pass.
-	Clock clock.PassiveClock
+	// Clock is read once per pass, and paces what is tried again.
+	Clock clock.Clock
 
 	// Workers is how many objects of one kind are reconciled at the same time. At least 1.
 	Workers int
@@ -87,15 +89,17 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		return err
 	}
 	recorder := mgr.GetEventRecorder("tenure")
+	sources := targets.New(ctx, mgr.GetConfig(), mgr.GetRESTMapper(), options.Clock)
+	planner := &cascade.Planner{Reader: mgr.GetClient(), Targets: sources}
 	for name, c := range map[string]interface {
 		SetupWithManager(mgr ctrl.Manager, options controller.Options) error
 	}{
 		"organization":    &organization.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
-		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock, Recorder: recorder},
+		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Clock: options.Clock, Recorder: recorder},
 		"group":           &group.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
 		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock, Recorder: recorder},
-		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Clock: options.Clock},
-		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
+		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
+		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
 	} {
 		if err := c.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: options.Workers,

@@ -77,8 +77,29 @@ const (
 	// ReasonHeldOpen: a guard holds back a deadline; the Blocked condition says which.
 	ReasonHeldOpen = "HeldOpen"
 
-	// ReasonEffectsNotRun: the policy declares effects, which this version does not run.
-	ReasonEffectsNotRun = "EffectsNotRun"
+	// ReasonInvalidMatch: the match expression of an effect cannot be compiled; the effect fails until it is mended.
+	ReasonInvalidMatch = "InvalidMatch"
+
+	// ReasonInvalidKind: an effect names a kind that is not of a namespace, or an apiVersion that is none.
+	ReasonInvalidKind = "InvalidKind"
+
+	// ReasonKindNotFound: the cluster does not have a kind that an effect names; it is looked for again.
+	ReasonKindNotFound = "KindNotFound"
+
+	// ReasonForbidden: the policy's service account may not do what the effects need, or the operator may not act as it.
+	ReasonForbidden = "Forbidden"
+
+	// ReasonWatchFailed: the objects of a kind cannot be listed; it is tried again.
+	ReasonWatchFailed = "WatchFailed"
+
+	// ReasonSynchronizing: the objects of a kind are being listed for the first time.
+	ReasonSynchronizing = "Synchronizing"
+
+	// ReasonLeader: the cascade waits until somebody else leads the groups that the user leads.
+	ReasonLeader = "Leader"
+
+	// ReasonLastRoleHolder: the cascade waits until the roles that the user held are held by enough others.
+	ReasonLastRoleHolder = "LastRoleHolder"
 
 	// ReasonInvalidAnnotation: an annotation of Tenure's cannot be read; the message says which and why.
 	ReasonInvalidAnnotation = "InvalidAnnotation"

@@ -155,7 +155,7 @@ type Messages struct {
 }
 
 // EffectAction is what an effect does to each thing that it matches.
-// +kubebuilder:validation:Enum=Keep;Delete;Transfer;Unassign;Patch;Anonymize;Deactivate;Remove
+// +kubebuilder:validation:Enum=Keep;Delete;Transfer;Unassign;Patch;Anonymize;Deactivate;Remove;Relink
 type EffectAction string
 
 const (
@@ -182,6 +182,9 @@ const (
 
 	// ActionRemove latches a Removed hold on the membership.
 	ActionRemove EffectAction = "Remove"
+
+	// ActionRelink writes the person in again where an Anonymize effect took them out. Only plans have it.
+	ActionRelink EffectAction = "Relink"
 )
 
 // ResourceAction is what an effect on resources does.
@@ -294,6 +297,7 @@ type AnonymizeField struct {
 }
 
 // ResourcesEffect acts on objects of any kind that refer to the user.
+// +kubebuilder:validation:XValidation:rule="self.action != 'Transfer' || !has(self.reference.effect)",message="action Transfer writes a person into the reference, and this one holds the name of an object: use another action",fieldPath=".action"
 // +kubebuilder:validation:XValidation:rule="(self.action == 'Patch') == has(self.patch)",message="action Patch needs patch, and no other action takes one",fieldPath=".patch"
 // +kubebuilder:validation:XValidation:rule="(self.action == 'Anonymize') == has(self.fields)",message="action Anonymize needs fields, and no other action takes them",fieldPath=".fields"
 // +kubebuilder:validation:XValidation:rule="(self.action == 'Transfer') == has(self.successors)",message="action Transfer needs successors, and no other action takes them",fieldPath=".successors"
@@ -396,6 +400,7 @@ type RelationsEffect struct {
 }
 
 // Effect is one rule of a cascade: what happens to one class of things when a user enters a state.
+// +kubebuilder:validation:XValidation:rule="!has(self.on) || !has(self.__true__)",message="give on once, with or without quotes",fieldPath=".on"
 // +kubebuilder:validation:XValidation:rule="[has(self.resources), has(self.memberships), has(self.relations)].exists_one(x, x)",message="give exactly one of resources, memberships and relations"
 type Effect struct {
 	// name of the effect, unique in the policy.
@@ -404,15 +409,21 @@ type Effect struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
 
-	// on lists the states of the user that start the effect when they are entered. YAML needs quotes here: without
-	// them it reads the name as true.
+	// on lists the states of the user that start the effect when they are entered; Deactivated when left out.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="!('Paused' in self)",message="a user is never Paused: only memberships are"
-	// +kubebuilder:default={Deactivated}
 	On []State `json:"on,omitempty"`
+
+	// true is what YAML makes of the name on where it stands without quotes. It means the same.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="!('Paused' in self)",message="a user is never Paused: only memberships are"
+	OnUnquoted []State `json:"true,omitempty"` //nolint:kubeapilinter // jsontags: the name is YAML's doing
 
 	// userTypes narrows to users of these types; all when left out.
 	// +optional
@@ -434,6 +445,18 @@ type Effect struct {
 	// relations acts on the relations in which the user stands to other users and to groups.
 	// +optional
 	Relations RelationsEffect `json:"relations,omitempty,omitzero"`
+}
+
+// States are those of the user that start the effect when they are entered.
+func (e *Effect) States() []State {
+	switch {
+	case len(e.On) > 0:
+		return e.On
+	case len(e.OnUnquoted) > 0:
+		return e.OnUnquoted
+	default:
+		return []State{StateDeactivated}
+	}
 }
 
 // LifecyclePolicySpec is what an organization decided about the lifecycle of a kind of people.

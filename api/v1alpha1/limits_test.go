@@ -308,7 +308,7 @@ func limitsOf(t *testing.T, kind string) []limit {
 
 	case "LifecyclePolicy":
 		transfer, patch, anonymize := "spec.effects[0]", "spec.effects[3]", "spec.effects[4]"
-		memberships, relations := "spec.effects[5].memberships", "spec.effects[6].relations"
+		memberships, relations, unquoted := "spec.effects[5].memberships", "spec.effects[6].relations", "spec.effects[6]"
 		return slices.Concat(
 			[]limit{text("spec.serviceAccountName", 253)},
 			words("spec.allowedStatuses", 1, "Active", "OnBreak", "Deactivated", "Suspended", "Removed"),
@@ -326,6 +326,9 @@ func limitsOf(t *testing.T, kind string) []limit {
 				list(transfer+".on", 1, 8, func(i int) any { return slices.Concat(states[:4], states[5:], states[4:5])[i%9] }).
 					also("set", bad{[]any{"Removed", "Removed"}, `Duplicate value: "Removed"`}),
 				word(transfer+".on[0]", states...).taking(slices.Concat(states[:4], states[5:])...),
+				list(unquoted+".true", 1, 8, func(i int) any { return slices.Concat(states[:4], states[5:], states[4:5])[i%9] }).
+					also("set", bad{[]any{"Removed", "Removed"}, `Duplicate value: "Removed"`}),
+				word(unquoted+".true[0]", states...).taking(slices.Concat(states[:4], states[5:])...),
 
 				needed(transfer + ".resources.apiVersion"), text(transfer+".resources.apiVersion", 253),
 				needed(transfer + ".resources.kind"), name(transfer + ".resources.kind"),
@@ -374,8 +377,9 @@ func limitsOf(t *testing.T, kind string) []limit {
 				return object{"effect": fmt.Sprint("n", i), "action": "Keep", "targets": int64(0)}
 			}),
 			required(name("spec.plan[0].effect")),
-			required(word("spec.plan[0].action", "Keep", "Delete", "Transfer", "Unassign", "Patch", "Anonymize", "Deactivate", "Remove")),
+			required(word("spec.plan[0].action", "Keep", "Delete", "Transfer", "Unassign", "Patch", "Anonymize", "Deactivate", "Remove", "Relink")),
 			name("spec.plan[0].kind"), number("spec.plan[0].targets", 0, maxInt32), name("spec.plan[0].successor"),
+			list("spec.plan[0].candidates", 0, 32, anyName), name("spec.plan[0].candidates[0]"), text("spec.plan[0].frozen", 700000),
 		}
 	}
 	return nil

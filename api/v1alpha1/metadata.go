@@ -44,6 +44,18 @@ const (
 
 	// AnnotationTransition names, on an object that an effect changed, the Transition that did it.
 	AnnotationTransition = "tenure.dev/transition"
+
+	// AnnotationEffects lists, on an object that an effect changed, the effects of that Transition which are done with it,
+	// behind the Transition's UID: "<uid>:opportunities,notes". It is written in the same patch, so that no effect changes
+	// an object twice.
+	AnnotationEffects = "tenure.dev/effects"
+
+	// AnnotationUserUID holds, on an object from which a removed user was taken out, the identity of the user (of
+	// several, separated by commas), so that the object can be linked again if the same account returns.
+	AnnotationUserUID = "tenure.dev/user-uid"
+
+	// AnnotationAnonymized says, on such an object, which fields each user was taken out of, as JSON.
+	AnnotationAnonymized = "tenure.dev/anonymized"
 )
 
 // Labels on what the operator creates.
@@ -70,6 +82,13 @@ const (
 // Finalizer is on every User and Membership: access is closed and the Transition written before the object goes.
 const Finalizer = "tenure.dev/lifecycle"
 
+// Names by which tenure.dev/release ends a stand-in: on a Group the leader's, on a User the manager's or the coach's.
+const (
+	ReleaseActingLeader  = "acting-leader"
+	ReleaseActingManager = "acting-manager"
+	ReleaseActingCoach   = "acting-coach"
+)
+
 // Names of the holds that the operator sets on memberships. They are reserved.
 const (
 	// HoldUserSuspended is latched on each membership of a user who enters Suspended.
@@ -77,4 +96,8 @@ const (
 
 	// HoldUserRemoved is latched on each membership of a user who enters Removed or is deleted.
 	HoldUserRemoved = "user-removed"
+
+	// HoldOfEffect begins the name of the hold that an effect of a policy latches; the effect's name follows, or a hash
+	// of it where it is too long.
+	HoldOfEffect = "effect-"
 )

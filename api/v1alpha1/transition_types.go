@@ -170,6 +170,23 @@ type PlannedEffect struct {
 	// +kubebuilder:validation:MaxLength=63
 	Successor string `json:"successor,omitempty"`
 
+	// candidates are the users who may receive what is transferred, in the order in which they are tried: each object goes to
+	// the first of them who has access when its turn comes.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Candidates []string `json:"candidates,omitempty"`
+
+	// frozen tells the targets apart from what refers to the user later: for each target four bytes of a hash of its UID,
+	// sorted, in base64. Absent where the targets could not be listed at the decision: the effect then acts on what
+	// refers to the user when it runs.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=700000
+	Frozen string `json:"frozen,omitempty"`
+
 	// definition of the effect in the policy at the decision. Absent for the operator's own.
 	// +optional
 	Definition Effect `json:"definition,omitempty,omitzero"`

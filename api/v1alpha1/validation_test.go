@@ -90,7 +90,7 @@ func TestDefaults(t *testing.T) {
 				{name: documents, resources: {apiVersion: v1, kind: ConfigMap, reference: {fieldPath: data.author}, action: Anonymize, fields: [{path: data.author}]}},
 				{name: teams, "on": [Removed], memberships: {action: Remove}}]`,
 			want: `{serviceAccountName: lifecycle, effects: [
-				{name: documents, "on": [Deactivated], resources: {apiVersion: v1, kind: ConfigMap, reference: {fieldPath: data.author, value: Name},
+				{name: documents, resources: {apiVersion: v1, kind: ConfigMap, reference: {fieldPath: data.author, value: Name},
 					action: Anonymize, fields: [{path: data.author, onReturn: Keep}]}},
 				{name: teams, "on": [Removed], memberships: {action: Remove}}]}`,
 		},
@@ -143,8 +143,6 @@ func TestUnknownFields(t *testing.T) {
 		{"User", `managerRef: {name: bob, namespace: other}`, "spec.managerRef.namespace"},
 		{"Membership", `attributes: {a: b}`, "spec.attributes"},
 		{"Group", `roles: [{name: Mentor, max: 3}]`, "spec.roles[0].max"},
-		// YAML reads a bare on as true: it must be quoted.
-		{"LifecyclePolicy", `effects: [{name: teams, on: [Removed], memberships: {action: Remove}}]`, "spec.effects[0].true"},
 	}
 	for _, test := range tests {
 		_, unknown, _ := crdOf(t, test.kind).create(with(t, test.kind, test.fields))
@@ -349,6 +347,16 @@ func TestCreation(t *testing.T) {
 			name: "an effect on users being paused", kind: "LifecyclePolicy", fields: `effects: [{name: e, "on": [Expired, Paused], memberships: {action: Keep}}]`,
 			want: []string{"spec.effects[0].on: Invalid value: a user is never Paused: only memberships are"},
 		},
+		// YAML reads a bare on as true, which is taken for what was meant.
+		{name: "an effect on states, without quotes", kind: "LifecyclePolicy", fields: `effects: [{name: e, on: [Removed], memberships: {action: Keep}}]`},
+		{
+			name: "an effect on users being paused, without quotes", kind: "LifecyclePolicy", fields: `effects: [{name: e, on: [Expired, Paused], memberships: {action: Keep}}]`,
+			want: []string{"spec.effects[0].true: Invalid value: a user is never Paused: only memberships are"},
+		},
+		{
+			name: "an effect on states twice", kind: "LifecyclePolicy", fields: `effects: [{name: e, "on": [Expired], on: [Removed], memberships: {action: Keep}}]`,
+			want: []string{"spec.effects[0].on: Invalid value: give on once, with or without quotes"},
+		},
 		{name: "Keep", kind: "LifecyclePolicy", fields: resources(`action: Keep`)},
 		{name: "Unassign", kind: "LifecyclePolicy", fields: resources(`action: Unassign`)},
 		{name: "Transfer", kind: "LifecyclePolicy", fields: resources(`action: Transfer, successors: [Owner]`)},
@@ -395,6 +403,12 @@ func TestCreation(t *testing.T) {
 		{
 			name: "no path of a reference", kind: "LifecyclePolicy", fields: `serviceAccountName: lifecycle, effects: [{name: e, resources: {apiVersion: v1, kind: ConfigMap, reference: {fieldPath: .spec.assignee}, action: Keep}}]`,
 			want: []string{`spec.effects[0].resources.reference.fieldPath: Invalid value: ".spec.assignee": must be a path of field names such as spec.assignee or spec.editors[*].name`},
+		},
+		{
+			name: "a transfer of what belongs to objects", kind: "LifecyclePolicy", fields: `serviceAccountName: lifecycle, effects: [
+				{name: a, resources: {apiVersion: v1, kind: ConfigMap, reference: {fieldPath: data.user}, action: Keep}},
+				{name: b, resources: {apiVersion: v1, kind: Secret, reference: {fieldPath: data.a, effect: a}, action: Transfer, successors: [Owner]}}]`,
+			want: []string{"spec.effects[1].resources.action: Invalid value: action Transfer writes a person into the reference, and this one holds the name of an object: use another action"},
 		},
 		{
 			name: "an effect that builds on a later one", kind: "LifecyclePolicy", fields: `serviceAccountName: lifecycle, effects: [

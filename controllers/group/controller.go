@@ -20,6 +20,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/tally"
@@ -101,7 +102,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.pace.Forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	name, acting := leaderOf(before)
+	if before, err = r.stamp(ctx, before); err != nil {
+		return wake.OnConflict(ctrl.Result{}, err)
+	}
+	name, acting := lifecycle.Leader(&before.Spec)
 	leader, err := observe.Get[v1alpha1.User](ctx, r, req.Namespace, name)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -123,15 +127,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return wake.OnConflict(ctrl.Result{}, err)
 }
 
-// leaderOf is who leads a group now: who stands in for the declared leader, or the declared one.
-func leaderOf(group *v1alpha1.Group) (name string, acting bool) {
-	declared := group.Spec.LeaderRef.Name
-	for i := range group.Spec.Acting {
-		if group.Spec.Acting[i].For == declared && group.Spec.Acting[i].Name != "" {
-			return group.Spec.Acting[i].Name, true
-		}
-	}
-	return declared, false
+// stamp ends stand-ins whose time is over, or that are to be released.
+func (r *Reconciler) stamp(ctx context.Context, before *v1alpha1.Group) (*v1alpha1.Group, error) {
+	group := before.DeepCopy()
+	group.Spec.Acting = lifecycle.StillActing(group.Spec.Acting,
+		map[v1alpha1.Relation]string{v1alpha1.RelationLeader: group.Spec.LeaderRef.Name}, observe.Released(group.Annotations))
+	write.Annotate(group, v1alpha1.AnnotationRelease, "")
+	return group, write.Object(ctx, r, before, group)
 }
 
 func summarize(group *v1alpha1.Group, counts tally.Counts, leader v1alpha1.GroupLeader, leaderFound bool, now time.Time) {

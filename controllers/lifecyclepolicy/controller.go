@@ -1,37 +1,63 @@
-// Package lifecyclepolicy reconciles LifecyclePolicies: it says whether what a policy declares is in force.
+// Package lifecyclepolicy reconciles LifecyclePolicies: it has the kinds watched that a policy's effects are about, and says
+// whether what the policy declares is in force.
 package lifecyclepolicy
 
 import (
 	"context"
-	"fmt"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/summary"
+	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
 	"tenure.dev/tenure/controllers/internal/watch"
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
+// patience is how soon to look again at a kind of which nobody tells when it comes, such as an aggregated API's.
+const patience = time.Minute
+
+// eventNotReady is the reason of the Event that says what of a policy is not in force.
+const eventNotReady = "NotReady"
+
 // Reconciler reconciles LifecyclePolicies.
 type Reconciler struct {
 	client.Client
 
-	Clock clock.PassiveClock
+	// Sources are the objects that effects act on.
+	Sources *targets.Registry
+
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
 }
 
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	changes := make(chan event.GenericEvent, 1024)
+	r.Sources.OnChange(func(changed targets.Source) { r.tell(changed, changes) })
+	definitions := &metav1.PartialObjectMetadata{}
+	definitions.SetGroupVersionKind(customResourceDefinitions)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("lifecyclepolicy").
 		Watches(&v1alpha1.LifecyclePolicy{}, watch.Self()).
+		Watches(definitions, handler.EnqueueRequestsFromMapFunc(r.retry), builder.OnlyMetadata).
+		WatchesRawSource(source.Channel(changes, &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)
 }
@@ -39,24 +65,68 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 // Reconcile brings the status of one LifecyclePolicy up to date.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	before, err := observe.Get[v1alpha1.LifecyclePolicy](ctx, r, req.Namespace, req.Name)
-	if before == nil || err != nil || !before.DeletionTimestamp.IsZero() {
+	if err != nil {
 		return ctrl.Result{}, err
 	}
+	org, err := observe.OrganizationOf(ctx, r, req.Namespace)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if before == nil || !before.DeletionTimestamp.IsZero() || org.Terminating {
+		r.Sources.Demand(owner(req.NamespacedName), nil)
+		return ctrl.Result{}, nil
+	}
+	r.Sources.Demand(owner(req.NamespacedName), cascade.NeedsOf(before.Namespace, before.Spec.ServiceAccountName, before.Spec.Effects))
+
 	policy := before.DeepCopy()
 	policy.Status.ObservedGeneration = policy.Generation
-	condition := ready(policy)
+	condition := r.ready(policy)
 	condition.ObservedGeneration = policy.Generation
 	condition.LastTransitionTime = metav1.NewTime(r.Clock.Now())
 	meta.SetStatusCondition(&policy.Status.Conditions, condition)
-	_, err = write.Status(ctx, r, before, policy)
-	return wake.OnConflict(ctrl.Result{}, err)
+	written, err := write.Status(ctx, r, before, policy)
+	if written {
+		r.tellNotReady(before, policy)
+	}
+	if condition.Status == metav1.ConditionTrue {
+		return wake.OnConflict(ctrl.Result{}, err)
+	}
+	return wake.OnConflict(ctrl.Result{RequeueAfter: patience}, err)
 }
 
-// ready is honest about what this version does with a policy: suspension and messages are in force, effects are not run.
-func ready(policy *v1alpha1.LifecyclePolicy) metav1.Condition {
-	if n := len(policy.Spec.Effects); n > 0 {
-		return summary.Condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonEffectsNotRun,
-			fmt.Sprintf("This version of Tenure runs no effects: the %d that are declared are ignored; suspension and messages are in force", n))
+// owner is by what name a policy demands what it needs.
+func owner(policy client.ObjectKey) string { return ownerPrefix + policy.String() }
+
+const ownerPrefix = "LifecyclePolicy "
+
+// tell wakes the policies that name a source which has begun or ceased to be known. Where more happens than can be told,
+// a policy that is not ready looks again by itself.
+func (r *Reconciler) tell(changed targets.Source, changes chan<- event.GenericEvent) {
+	for _, owner := range r.Sources.Owners(changed) {
+		key, isPolicy := strings.CutPrefix(owner, ownerPrefix)
+		if !isPolicy {
+			continue
+		}
+		namespace, name, _ := strings.Cut(key, "/")
+		policy := &v1alpha1.LifecyclePolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		select {
+		case changes <- event.GenericEvent{Object: policy}:
+		default:
+		}
 	}
-	return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force")
+}
+
+// retry makes what fails try again at once when a definition of its group has come, gone or changed. Nothing is to be
+// reconciled before that has an outcome.
+func (r *Reconciler) retry(_ context.Context, definition client.Object) []reconcile.Request {
+	_, group, _ := strings.Cut(definition.GetName(), ".")
+	r.Sources.Retry(func(s targets.Source) bool { return s.Kind.Group == group })
+	return nil
+}
+
+func (r *Reconciler) tellNotReady(before, after *v1alpha1.LifecyclePolicy) {
+	was, is := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is.Status == metav1.ConditionFalse && is.Reason != v1alpha1.ReasonSynchronizing && (was == nil || was.Message != is.Message) {
+		summary.Warning(r.Recorder, after, eventNotReady, is.Message)
+	}
 }

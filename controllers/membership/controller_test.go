@@ -148,7 +148,9 @@ func TestPartialSightDestroysNothingAndGrantsNothing(t *testing.T) {
 func TestGrantsWaitUntilTheUsersOwnChangeIsWorkedOff(t *testing.T) {
 	for name, edit := range map[string]func(*v1alpha1.User){
 		"unobserved": func(u *v1alpha1.User) { u.Status.ObservedGeneration = 0 },
-		"running":    func(u *v1alpha1.User) { u.Status.LastTransition.Complete = false },
+		"ahead of what is seen of its history": func(u *v1alpha1.User) {
+			u.Status.LastTransition = v1alpha1.LastTransition{Name: "user.kate.2", To: v1alpha1.StateActive, Time: metav1.NewTime(worldtest.Start)}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := acme(t)
@@ -164,6 +166,38 @@ func TestGrantsWaitUntilTheUsersOwnChangeIsWorkedOff(t *testing.T) {
 			expectWrites(t, w, "patch Membership kate-north", "create Transition membership.kate-north.1", "patch status of Membership kate-north")
 		})
 	}
+}
+
+// What else a user's change has to do, such as work that cannot be handed over, keeps nobody out who is back.
+func TestGrantsWaitForTheHoldsOfTheUsersChanges(t *testing.T) {
+	suspended := &v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{Name: "user.kate.1", Namespace: "acme"},
+		Spec: v1alpha1.TransitionSpec{
+			Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "kate", UID: "*v1alpha1.User-kate", Identity: "*v1alpha1.User-kate"},
+			To:      v1alpha1.StateSuspended,
+			Plan: []v1alpha1.PlannedEffect{
+				{Effect: "opportunities", Action: v1alpha1.ActionTransfer, Targets: 3},
+				{Effect: v1alpha1.HoldUserSuspended, Action: v1alpha1.ActionDeactivate, Targets: 1},
+			},
+		},
+	}
+	w := acme(t)
+	if err := w.Create(t.Context(), suspended); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget()
+	mustReconcile(t, w)
+	expectWrites(t, w, "patch Membership kate-north", "create Transition membership.kate-north.1", "patch status of Membership kate-north")
+
+	suspended.Status.Effects = []v1alpha1.EffectProgress{
+		{Name: "opportunities", Matched: 3, Failed: 3}, {Name: v1alpha1.HoldUserSuspended, Matched: 1, Done: 1},
+	}
+	if err := w.Status().Update(t.Context(), suspended); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget()
+	mustReconcile(t, w)
+	expectWrites(t, w, "create RoleBinding in sales", "patch status of Membership kate-north")
 }
 
 func TestInterruptedPassIsTakenUpAgain(t *testing.T) {

@@ -35,6 +35,9 @@ type pass struct {
 	history  history.History
 	bindings []rbacv1.RoleBinding
 
+	// holdsPending tells whether the user's last changes have yet to put holds on the memberships.
+	holdsPending bool
+
 	// userSince is since when the user's access is as it is; known only where the status is lost.
 	userSince time.Time
 
@@ -78,6 +81,11 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	}
 	if err := p.recall(ctx); err != nil {
 		return err
+	}
+	if p.user != nil {
+		if p.holdsPending, err = history.HoldsPending(ctx, p, p.user); err != nil {
+			return err
+		}
 	}
 	return p.want(ctx)
 }
@@ -188,7 +196,7 @@ func (p *pass) wait() (reason, message string) {
 	case p.org.Object.Status.Admins.Active == 0:
 		return v1alpha1.ReasonNoActiveAdmin, "Nothing is granted: organization " + p.org.Object.Name +
 			" has no user with access and one of the roles " + strings.Join(p.org.Spec().AdminRoles, ", ")
-	case p.user.Status.ObservedGeneration != p.user.Generation || !p.user.Status.LastTransition.Complete:
+	case p.user.Status.ObservedGeneration != p.user.Generation || p.holdsPending:
 		// A suspension that was lifted at once may not have put its holds yet: grant last.
 		return v1alpha1.ReasonWaitingForUser, "The grants wait until the change of User " + p.user.Name + " is worked off"
 	default:

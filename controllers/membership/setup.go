@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -23,6 +24,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.Membership{}, watch.Self()).
 		Watches(&v1alpha1.Membership{}, watch.When(ended, r.siblings)).
 		Watches(&v1alpha1.User{}, watch.When(decisive, r.ofUser)).
+		Watches(&v1alpha1.Transition{}, watch.When(workedOff, r.ofSubject)).
 		Watches(&v1alpha1.Group{}, watch.Declared(r.ofGroup)).
 		Watches(&v1alpha1.Organization{}, watch.When(mayGrant, r.ofOrganization)).
 		Watches(&v1alpha1.LifecyclePolicy{}, watch.When(suspension, r.underPolicy)).
@@ -61,6 +63,20 @@ func decisive(before, after *v1alpha1.User) bool {
 
 func (r *Reconciler) ofUser(ctx context.Context, user *v1alpha1.User) ([]reconcile.Request, error) {
 	memberships, err := index.MembershipsOfUser(ctx, r, user.Namespace, user.Name)
+	return watch.Requests(memberships), err
+}
+
+// workedOff compares whether a user's Transition may have put its holds.
+func workedOff(before, after *v1alpha1.Transition) bool {
+	return !equality.Semantic.DeepEqual(before.Status, after.Status)
+}
+
+// ofSubject are the memberships of the user whose change a Transition is, if it has effects.
+func (r *Reconciler) ofSubject(ctx context.Context, t *v1alpha1.Transition) ([]reconcile.Request, error) {
+	if t.Spec.Subject.Kind != v1alpha1.SubjectUser || len(t.Spec.Plan) == 0 {
+		return nil, nil
+	}
+	memberships, err := index.MembershipsOfUser(ctx, r, t.Namespace, t.Spec.Subject.Name)
 	return watch.Requests(memberships), err
 }
 

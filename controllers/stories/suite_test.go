@@ -5,6 +5,8 @@ package stories
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -44,7 +46,11 @@ func TestStories(t *testing.T) {
 	SetDefaultEventuallyTimeout(soon)
 	SetDefaultEventuallyPollingInterval(often)
 	SetDefaultConsistentlyPollingInterval(often)
-	RunSpecs(t, "Stories")
+	_, reporter := GinkgoConfiguration()
+	if folder := os.Getenv("TENURE_REPORTS"); folder != "" {
+		reporter.JSONReport = filepath.Join(folder, "stories.json")
+	}
+	RunSpecs(t, "Stories", reporter)
 }
 
 var _ = BeforeSuite(func(ctx context.Context) {

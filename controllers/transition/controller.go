@@ -16,6 +16,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
 	"tenure.dev/tenure/controllers/internal/watch"
 )
@@ -26,16 +27,42 @@ type Reconciler struct {
 
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
+
+	// Sources are the objects that effects act on.
+	Sources *targets.Registry
+
+	sweeps sweeps
+	slots  slots
 }
+
+// requests is how many requests effects make at the same time.
+const requests = 16
 
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	r.slots = newSlots(requests)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("transition").
 		Watches(&v1alpha1.Transition{}, watch.Self()).
+		Watches(&v1alpha1.Transition{}, watch.Presence(r.running)).
 		Watches(&v1alpha1.Organization{}, watch.Declared(r.ofOrganization)).
 		WithOptions(options).
 		Complete(r)
+}
+
+// running are those Transitions of the same subject whose effects are not all done: what came now may have overtaken them.
+func (r *Reconciler) running(ctx context.Context, t *v1alpha1.Transition) ([]reconcile.Request, error) {
+	if t.Spec.Subject.Kind != v1alpha1.SubjectUser {
+		return nil, nil
+	}
+	all, err := index.TransitionsOf(ctx, r, t.Namespace, t.Spec.Subject.Kind, t.Spec.Subject.Name)
+	var requests []reconcile.Request
+	for i := range all {
+		if all[i].Name != t.Name && !history.Accounted(&all[i]) {
+			requests = append(requests, watch.Request(t.Namespace, all[i].Name))
+		}
+	}
+	return requests, err
 }
 
 // ofOrganization are all Transitions of an organization: how long they are kept may have changed.
@@ -47,15 +74,23 @@ func (r *Reconciler) ofOrganization(ctx context.Context, org *v1alpha1.Organizat
 // Reconcile works off one Transition, or, once it is complete, sees to its end.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	transition, err := observe.Get[v1alpha1.Transition](ctx, r, req.Namespace, req.Name)
-	if transition == nil || err != nil || !transition.DeletionTimestamp.IsZero() {
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if transition == nil || !transition.DeletionTimestamp.IsZero() {
+		r.end(req.NamespacedName)
+		return ctrl.Result{}, nil
 	}
 	org, err := observe.OrganizationOf(ctx, r, req.Namespace)
 	if err != nil || org.Terminating {
 		return ctrl.Result{}, err
 	}
 	if !history.Accounted(transition) {
-		return wake.OnConflict(ctrl.Result{}, r.work(ctx, transition))
+		return wake.OnConflict(r.work(ctx, org, transition))
 	}
+	r.end(req.NamespacedName)
 	return wake.OnConflict(r.retain(ctx, org, transition))
 }
+
+// number of the Transition among its subject's.
+func number(t *v1alpha1.Transition) int { return history.Number(t.Name) }

@@ -4,151 +4,309 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
-	"tenure.dev/tenure/controllers/internal/summary"
-	"tenure.dev/tenure/controllers/internal/write"
 )
 
-// eventEffectFailed is the reason of the Event that names what could not be done yet.
-const eventEffectFailed = "EffectFailed"
+const (
+	// slice is how long one pass works on effects before others have their turn: ten thousand objects of one user do not
+	// hold up another's.
+	slice = time.Second
 
-const everyEffectIsDone = "Every effect is done"
+	// moment is how soon to look again at what is only about to be there.
+	moment = 100 * time.Millisecond
+
+	// guardPatience is how soon to ask a guard again that makes a cascade wait.
+	guardPatience = 3 * time.Second
+)
+
+// errMoved says that the subject has changed since the pass began: the next pass decides what that means.
+var errMoved = errors.New("the subject has changed")
+
+// pass is one look at a Transition whose effects are not all done.
+type pass struct {
+	*Reconciler
+
+	// before is the Transition as it was read, transition the one that this pass works on.
+	before, transition *v1alpha1.Transition
+	now                time.Time
+
+	// Observed.
+	org     observe.Organization
+	policy  observe.Policy // as it is now; the plan is as it was
+	subject *v1alpha1.User
+	person  *cascade.Person
+
+	// Done.
+	progress  map[string]v1alpha1.EffectProgress
+	failed    []error
+	condition metav1.Condition // where something other than the effects decides about it
+	again     time.Duration    // when to look again; zero: no need
+}
 
 // work does what the plan asks for and writes the ledger, once. Whatever was done before is found done.
-func (r *Reconciler) work(ctx context.Context, before *v1alpha1.Transition) error {
-	transition := before.DeepCopy()
-	status := &transition.Status
-	status.ObservedGeneration = transition.Generation
-
-	subject, err := observe.Get[v1alpha1.User](ctx, r, transition.Namespace, transition.Spec.Subject.Name)
-	if err != nil {
-		return err
+func (r *Reconciler) work(ctx context.Context, org observe.Organization, before *v1alpha1.Transition) (ctrl.Result, error) {
+	p := &pass{
+		Reconciler: r, before: before, transition: before.DeepCopy(), now: r.Clock.Now(), org: org,
+		progress: map[string]v1alpha1.EffectProgress{},
 	}
-	var failed error
-	switch {
-	case history.Complete(transition):
-		r.recall(transition)
-	case subject == nil || subject.UID != transition.Spec.Subject.UID:
-		// The record was restored from a backup, or its subject was forced out: its effects belong to an object that
-		// is no more.
-		r.complete(transition, v1alpha1.ReasonSuperseded, "The subject of this record is gone; what was not done is not done")
-	default:
-		failed = r.runPlan(ctx, transition, subject)
-		if apierrors.IsConflict(failed) {
-			// Somebody else's write came first. That is nothing to tell about: the next pass takes it from there.
-			return failed
-		}
-		if failed != nil {
-			break
-		}
-		if before, err = r.remember(ctx, before); err != nil {
-			return err
-		}
-		transition.ObjectMeta = *before.ObjectMeta.DeepCopy()
+	if err := p.observe(ctx); err != nil {
+		return ctrl.Result{}, err
 	}
-	written, err := write.Status(ctx, r, before, transition)
-	if err != nil {
-		return err
+	if err := p.act(ctx); err != nil {
+		return ctrl.Result{}, err
 	}
-	if failed != nil && written {
-		summary.Warning(r.Recorder, subject, eventEffectFailed, failed.Error())
+	if err := p.persist(ctx); err != nil {
+		return ctrl.Result{}, err
 	}
-	return failed
+	return ctrl.Result{RequeueAfter: p.again}, nil
 }
 
-func (r *Reconciler) runPlan(ctx context.Context, transition *v1alpha1.Transition, subject *v1alpha1.User) error {
-	var done, matched int32
-	var failures []error
-	status := &transition.Status
-	status.Effects = nil
-	for i := range transition.Spec.Plan {
-		effect := &transition.Spec.Plan[i]
-		progress, err := r.latch(ctx, transition, effect, subject)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("effect %s of %s: %w", effect.Effect, transition.Name, err))
-		}
-		done, matched = done+progress.Done, matched+progress.Matched
-		status.Effects = append(status.Effects, progress)
+func (p *pass) observe(ctx context.Context) (err error) {
+	spec := &p.transition.Spec
+	if p.subject, err = observe.Get[v1alpha1.User](ctx, p, p.transition.Namespace, spec.Subject.Name); err != nil {
+		return err
 	}
-	status.Progress = fmt.Sprintf("%d/%d", done, matched)
-	if len(failures) == 0 {
-		r.complete(transition, v1alpha1.ReasonDone, everyEffectIsDone)
+	if p.policy.Object, err = observe.Get[v1alpha1.LifecyclePolicy](ctx, p, p.transition.Namespace, spec.Policy.Name); err != nil {
+		return err
+	}
+	if p.subject == nil || p.subject.UID != spec.Subject.UID {
+		p.subject = nil
 		return nil
 	}
-	r.condition(transition, summary.Condition(v1alpha1.ConditionComplete, false, v1alpha1.ReasonRetrying, errors.Join(failures...).Error()))
-	return errors.Join(failures...)
+	p.person, err = cascade.NewPerson(p.subject, spec.Subject.Identity, spec.Cause.Type == v1alpha1.TransitionDeleted)
+	return err
 }
 
-// remember notes on the record itself that its effects are done, before the ledger says so.
-func (r *Reconciler) remember(ctx context.Context, transition *v1alpha1.Transition) (*v1alpha1.Transition, error) {
-	noted := transition.DeepCopy()
-	write.Annotate(noted, v1alpha1.AnnotationComplete, write.Timestamp(r.Clock.Now()))
-	return noted, write.Object(ctx, r, transition, noted)
-}
-
-// recall writes the ledger of effects that were done before it was lost.
-func (r *Reconciler) recall(transition *v1alpha1.Transition) {
-	var done int32
-	status := &transition.Status
-	status.Effects = nil
-	for i := range transition.Spec.Plan {
-		effect := &transition.Spec.Plan[i]
-		done += effect.Targets
-		status.Effects = append(status.Effects, v1alpha1.EffectProgress{Name: effect.Effect, Matched: effect.Targets, Done: effect.Targets})
+func (p *pass) act(ctx context.Context) error {
+	for i := range p.before.Status.Effects {
+		p.progress[p.before.Status.Effects[i].Name] = p.before.Status.Effects[i]
 	}
-	status.Progress = fmt.Sprintf("%d/%d", done, done)
-	r.complete(transition, v1alpha1.ReasonDone, everyEffectIsDone)
-}
-
-// latch puts the hold of a suspension or removal on each membership that the user had when it began.
-func (r *Reconciler) latch(ctx context.Context, transition *v1alpha1.Transition, effect *v1alpha1.PlannedEffect, subject *v1alpha1.User) (v1alpha1.EffectProgress, error) {
-	progress := v1alpha1.EffectProgress{Name: effect.Effect}
-	hold := lifecycle.SuspendedHold()
-	if effect.Effect == v1alpha1.HoldUserRemoved {
-		hold = lifecycle.RemovedHold()
+	switch {
+	case history.Complete(p.transition):
+		p.recall()
+		return nil
+	case p.subject == nil:
+		// The record was restored from a backup, or its subject was forced out: its effects belong to an object that
+		// is no more.
+		p.supersede("The subject of this record is gone")
+		return nil
 	}
-	memberships, err := index.MembershipsOfUser(ctx, r, subject.Namespace, subject.Name)
+	if err := p.latchOwn(ctx); err != nil {
+		return err
+	}
+	if !p.hasEffects() {
+		return nil
+	}
+	newer, err := p.overtaken(ctx)
 	if err != nil {
-		return progress, err
+		return err
 	}
-	var failures []error
-	for i := range memberships {
-		membership := &memberships[i]
-		if membership.CreationTimestamp.After(transition.Spec.ObservedTime.Time) {
+	if newer != "" {
+		p.supersede("Overtaken by " + newer)
+		return nil
+	}
+	reason, message, err := p.waits(ctx)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		p.wait(reason, message)
+		return nil
+	}
+	p.demand()
+	return p.runEffects(ctx)
+}
+
+// overtaken names the Transition of the subject that followed this one; empty where there is none.
+func (p *pass) overtaken(ctx context.Context) (string, error) {
+	all, err := index.TransitionsOf(ctx, p, p.transition.Namespace, v1alpha1.SubjectUser, p.transition.Spec.Subject.Name)
+	if err != nil {
+		return "", err
+	}
+	newest := p.transition
+	for i := range all {
+		if all[i].Spec.Subject.Identity == p.transition.Spec.Subject.Identity && number(&all[i]) > number(newest) {
+			newest = &all[i]
+		}
+	}
+	if newest == p.transition {
+		return "", nil
+	}
+	return newest.Name, nil
+}
+
+// demand keeps the plan's kinds watched while it runs, whatever becomes of the policy.
+func (p *pass) demand() {
+	key := client.ObjectKeyFromObject(p.transition)
+	if !p.sweeps.begin(key) {
+		return
+	}
+	var effects []v1alpha1.Effect
+	for i := range p.transition.Spec.Plan {
+		effects = append(effects, p.transition.Spec.Plan[i].Definition)
+	}
+	p.Sources.Demand(owner(key), cascade.NeedsOf(p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName, effects))
+}
+
+// owner is by what name a Transition demands what it needs.
+func owner(transition client.ObjectKey) string { return "Transition " + transition.String() }
+
+// end lets go of what was kept for a Transition whose effects are at their end, or that is gone.
+func (r *Reconciler) end(transition client.ObjectKey) {
+	if r.sweeps.forget(transition) {
+		r.Sources.Demand(owner(transition), nil)
+	}
+}
+
+// runEffects gives the policy's effects their turn, in order, until the slice is over.
+func (p *pass) runEffects(ctx context.Context) error {
+	if still, err := p.stillHolds(ctx); err != nil || !still {
+		p.again = moment
+		return err
+	}
+	end := p.now.Add(slice)
+	unfinished := map[string]bool{}
+	for _, planned := range lifecycle.InOrder(p.transition.Spec.Plan) {
+		if planned.Definition.Name == "" {
 			continue
 		}
-		progress.Matched++
-		if _, err := write.Latch(ctx, r, membership, hold); err != nil {
-			progress.Failed++
-			failures = append(failures, err)
+		if dependant := p.dependant(&planned, unfinished); dependant != "" {
+			p.note(&planned, "Waits for effect "+dependant)
+			unfinished[planned.Effect] = true
 			continue
 		}
-		progress.Done++
+		step, err := p.run(ctx, &planned, end)
+		if errors.Is(err, errMoved) {
+			p.again = moment
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.progress[planned.Effect] = step.progress
+		if step.err != nil {
+			p.failed = append(p.failed, fmt.Errorf("effect %s: %w", planned.Effect, step.err))
+		}
+		p.lookAgain(step.again)
+		unfinished[planned.Effect] = !step.finished
+		if step.more {
+			break
+		}
 	}
-	if len(failures) > 0 {
-		progress.Message = fmt.Sprintf("%d of %d memberships could not be held yet", progress.Failed, progress.Matched)
+	return nil
+}
+
+// step is what came of an effect's turn.
+type step struct {
+	progress v1alpha1.EffectProgress
+
+	// finished: nothing remains to be done. more: the slice was over before the turn.
+	finished, more bool
+
+	// err is what could not be done yet; again is when it will be tried again.
+	err   error
+	again time.Duration
+}
+
+func (p *pass) run(ctx context.Context, planned *v1alpha1.PlannedEffect, end time.Time) (step, error) {
+	switch {
+	case planned.Definition.Resources.Kind != "":
+		return p.runResources(ctx, planned, end)
+	case len(planned.Definition.Relations.Kinds) > 0:
+		return p.runRelations(ctx, planned)
+	default:
+		return p.runMemberships(ctx, planned)
 	}
-	return progress, errors.Join(failures...)
 }
 
-func (r *Reconciler) complete(transition *v1alpha1.Transition, reason, message string) {
-	r.condition(transition, summary.Condition(v1alpha1.ConditionComplete, true, reason, message))
+// dependant names an effect whose objects refer to this one's and that is not finished: theirs go first.
+func (p *pass) dependant(planned *v1alpha1.PlannedEffect, unfinished map[string]bool) string {
+	i := slices.IndexFunc(p.transition.Spec.Plan, func(other v1alpha1.PlannedEffect) bool {
+		return other.Definition.Resources.Reference.Effect == planned.Effect && unfinished[other.Effect] && planned.Action != v1alpha1.ActionKeep
+	})
+	if i < 0 {
+		return ""
+	}
+	return p.transition.Spec.Plan[i].Effect
 }
 
-func (r *Reconciler) condition(transition *v1alpha1.Transition, condition metav1.Condition) {
-	condition.ObservedGeneration = transition.Generation
-	condition.LastTransitionTime = metav1.NewTime(r.Clock.Now())
-	meta.SetStatusCondition(&transition.Status.Conditions, condition)
+func (p *pass) note(planned *v1alpha1.PlannedEffect, message string) {
+	progress := p.progressOf(planned)
+	progress.Message = message
+	p.progress[planned.Effect] = progress
 }
 
-// number of the Transition among its subject's.
-func number(t *v1alpha1.Transition) int { return history.Number(t.Name) }
+// progressOf is how far an effect was.
+func (p *pass) progressOf(planned *v1alpha1.PlannedEffect) v1alpha1.EffectProgress {
+	if progress, ok := p.progress[planned.Effect]; ok {
+		return progress
+	}
+	return v1alpha1.EffectProgress{Name: planned.Effect, Matched: planned.Targets}
+}
+
+// lookAgain keeps the earliest time to look again.
+func (p *pass) lookAgain(after time.Duration) {
+	if after > 0 && (p.again == 0 || after < p.again) {
+		p.again = after
+	}
+}
+
+// stillHolds tells whether the subject is in the state that the Transition led to: by what is declared now, not by a
+// status that may be late. Where it is not, the next Transition is about to be written.
+func (p *pass) stillHolds(ctx context.Context) (bool, error) {
+	user, err := observe.Get[v1alpha1.User](ctx, p, p.subject.Namespace, p.subject.Name)
+	if err != nil || user == nil || user.UID != p.subject.UID {
+		return false, err
+	}
+	if user.DeletionTimestamp != nil && !p.person.Deleted {
+		return false, nil
+	}
+	seen, err := observe.UserAt(ctx, p, p.org, user, p.Clock.Now())
+	if err != nil {
+		return false, err
+	}
+	return lifecycle.Same(lifecycle.DecideUser(seen.Input, p.Clock.Now()).State, p.transition.Spec.To), nil
+}
+
+// persist writes the ledger, and then tells about it.
+func (p *pass) persist(ctx context.Context) error {
+	if err := p.remember(ctx); err != nil {
+		return err
+	}
+	return p.writeLedger(ctx)
+}
+
+// latchOwn puts the holds of a suspension or a removal on the memberships. Nothing stops it: what was suspended must not come
+// back because it was lifted again at once.
+func (p *pass) latchOwn(ctx context.Context) error {
+	for i := range p.transition.Spec.Plan {
+		planned := &p.transition.Spec.Plan[i]
+		if planned.Definition.Name != "" {
+			continue
+		}
+		progress, err := p.latch(ctx, planned)
+		if apierrors.IsConflict(err) {
+			// Somebody else's write came first. That is nothing to tell about: the next pass takes it from there.
+			return err
+		}
+		p.progress[planned.Effect] = progress
+		if err != nil {
+			p.failed = append(p.failed, fmt.Errorf("effect %s: %w", planned.Effect, err))
+			p.lookAgain(firstDelay)
+		}
+	}
+	return nil
+}

@@ -8,10 +8,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
@@ -42,6 +44,9 @@ func (p *pass) stamp(ctx context.Context) error {
 	write.Annotate(p.user, v1alpha1.AnnotationIdentity, p.subject().Identity())
 	write.Annotate(p.user, v1alpha1.AnnotationFirstActivity, write.Timestamp(p.seen.Input.FirstActivity))
 	write.Annotate(p.user, v1alpha1.AnnotationHeldOpen, write.Timestamp(p.seen.Verdict.HeldOpen))
+	p.user.Spec.Acting = lifecycle.StillActing(p.user.Spec.Acting, map[v1alpha1.Relation]string{
+		v1alpha1.RelationManager: p.user.Spec.ManagerRef.Name, v1alpha1.RelationCoach: p.user.Spec.CoachRef.Name,
+	}, observe.Released(p.user.Annotations))
 	write.Annotate(p.user, v1alpha1.AnnotationRelease, "")
 	return write.Object(ctx, p, p.original, p.user)
 }
@@ -51,8 +56,12 @@ func (p *pass) record(ctx context.Context) error {
 	if p.outcome.Change == nil {
 		return nil
 	}
+	plan, err := p.plan(ctx)
+	if err != nil {
+		return err
+	}
 	recorded, err := p.history.Record(ctx, p.Client, p.Live, history.Entry{
-		Subject: p.subject(), Change: p.outcome.Change, Policy: p.policy.Snapshot(), Plan: p.plan(), Now: p.now,
+		Subject: p.subject(), Change: p.outcome.Change, Policy: p.policy.Snapshot(), Plan: plan, Now: p.now,
 	})
 	p.recorded = recorded
 	return err
@@ -66,11 +75,22 @@ func (p *pass) newest() *v1alpha1.Transition {
 	return p.history.Newest
 }
 
-// plan is what the change does to the user's memberships: the holds that entering Suspended or Removed latches on each
-// of them. A baseline has no effects.
-func (p *pass) plan() []v1alpha1.PlannedEffect {
+// plan is what the change does: what the policy makes of it, and the holds that entering Suspended or Removed latches on
+// each of the user's memberships. A baseline has no effects.
+func (p *pass) plan(ctx context.Context) ([]v1alpha1.PlannedEffect, error) {
+	if p.outcome.Change.Baseline() {
+		return nil, nil
+	}
+	plan, err := p.Planner.Plan(ctx, cascade.Situation{
+		Org: p.org, Policy: p.policy, User: p.user, Identity: p.subject().Identity(),
+		Change: p.outcome.Change, Departure: p.history.Departure, Now: p.now,
+	})
+	return append(plan, p.ownEffects()...), err
+}
+
+func (p *pass) ownEffects() []v1alpha1.PlannedEffect {
 	change := p.outcome.Change
-	if change.Baseline() || p.counts.Total == 0 {
+	if p.counts.Total == 0 {
 		return nil
 	}
 	effect := v1alpha1.PlannedEffect{Kind: string(v1alpha1.SubjectMembership), Targets: p.counts.Total}
@@ -105,7 +125,25 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := p.closeAudit(ctx); err != nil {
+		return err
+	}
 	return write.LetGo(ctx, p, p.user)
+}
+
+// closeAudit does with the records of a user whose account ends what the policy says.
+func (p *pass) closeAudit(ctx context.Context) error {
+	if p.policy.Object == nil {
+		return nil
+	}
+	switch p.policy.Object.Spec.OnDelete.Audit {
+	case v1alpha1.AuditDelete:
+		return history.Erase(ctx, p.Client, p.subject())
+	case v1alpha1.AuditAnonymize:
+		return history.Anonymize(ctx, p.Client, p.subject())
+	case v1alpha1.AuditKeep:
+	}
+	return nil
 }
 
 // letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done. It does not

@@ -4,6 +4,8 @@ package user
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -11,7 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
 )
 
@@ -22,9 +26,15 @@ type Reconciler struct {
 	// Live reads from the API server, past the cache.
 	Live client.Reader
 
+	// Planner plans what the policy's effects do.
+	Planner *cascade.Planner
+
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
 }
+
+// moment is how soon to look again while objects are being listed that a plan needs.
+const moment = 100 * time.Millisecond
 
 // +kubebuilder:rbac:groups=tenure.dev,resources=users,verbs=get;list;watch;update;patch
 
@@ -52,7 +62,9 @@ func (r *Reconciler) reconcile(ctx context.Context, user *v1alpha1.User) (ctrl.R
 	if err := p.stamp(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := p.record(ctx); err != nil {
+	if err := p.record(ctx); errors.Is(err, targets.ErrSynchronizing) {
+		return ctrl.Result{RequeueAfter: moment}, nil
+	} else if err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := p.persist(ctx); err != nil {

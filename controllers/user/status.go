@@ -64,7 +64,7 @@ func (p *pass) problem() (reason, message string) {
 	_, known := lifecycle.Role(p.org.Spec(), p.user.Spec.Role)
 	switch {
 	case !p.user.DeletionTimestamp.IsZero() && p.running():
-		return v1alpha1.ReasonDeletionWaiting, "Access is closed; the deletion waits for " + p.waitsFor()
+		return v1alpha1.ReasonDeletionWaiting, "Access is closed; the deletion waits for " + p.waitsFor() + p.whatHinders()
 	case p.seen.Verdict.Reason != "":
 		return v1alpha1.ReasonHeldOpen, p.blocked().Message
 	case p.seen.Input.DuplicateOf != "":
@@ -80,8 +80,10 @@ func (p *pass) problem() (reason, message string) {
 		return v1alpha1.ReasonPolicyNotFound, fmt.Sprintf("LifecyclePolicy %s does not exist; the defaults apply until it does", p.policy.Missing)
 	case len(p.seen.Unreadable) > 0:
 		return v1alpha1.ReasonInvalidAnnotation, "Ignored: " + strings.Join(p.seen.Unreadable, "; ")
+	case p.guarded() != nil:
+		return p.guarded().Reason, p.guarded().Message
 	case p.running():
-		return v1alpha1.ReasonTransitionRunning, "The effects of " + p.waitsFor() + " are not all done"
+		return v1alpha1.ReasonTransitionRunning, "The effects of " + p.waitsFor() + " are not all done" + p.whatHinders()
 	default:
 		return "", ""
 	}
@@ -97,6 +99,32 @@ func (p *pass) waitsFor() string {
 		names = append(names, p.recorded.Name)
 	}
 	return "Transition " + strings.Join(names, ", ")
+}
+
+// guarded is what the ledger says about a guard that makes the cascade wait; nil where none does.
+func (p *pass) guarded() *metav1.Condition {
+	for _, t := range p.history.Running {
+		complete := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionComplete)
+		if complete != nil && (complete.Reason == v1alpha1.ReasonLeader || complete.Reason == v1alpha1.ReasonLastRoleHolder) {
+			return complete
+		}
+	}
+	return nil
+}
+
+// whatHinders is what the ledgers say about effects that could not be done yet.
+func (p *pass) whatHinders() string {
+	var words []string
+	for _, t := range p.history.Running {
+		complete := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionComplete)
+		if complete != nil && complete.Status == metav1.ConditionFalse && complete.Reason != v1alpha1.ReasonRunning {
+			words = append(words, complete.Message)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(words, "; ")
 }
 
 func (p *pass) active() metav1.Condition {

@@ -1,11 +1,12 @@
 // Command run is what `make run` starts: a control plane on this machine, the operator under the roles that an installation
-// gives it, and the samples. Then it shows what happens, until it is interrupted, and leaves nothing running.
+// gives it, and the samples or a profile. Then it shows what happens, until it is interrupted, and leaves nothing running.
 //
 // For scripts, the folder .local holds: ready (there while everything is up and the samples are applied), kubeconfig (an
 // administrator's), operator.kubeconfig, operator.log, operator.pid and, under controlplane, the logs of the control plane.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -26,10 +27,14 @@ import (
 	"tenure.dev/tenure/hack/run/samples"
 )
 
-const noSamples = "none"
+const (
+	noSamples      = "none"
+	defaultSamples = "config/samples"
+)
 
 type options struct {
 	samples  string
+	profile  string
 	port     int
 	config   string
 	operator string
@@ -61,12 +66,10 @@ func readOptions(arguments []string) (options, error) {
 			return o, fmt.Errorf("PORT must be a number: %w", err)
 		}
 	}
-	folder := "config/samples"
-	if text := os.Getenv("SAMPLES"); text != "" {
-		folder = text
-	}
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.StringVar(&o.samples, "samples", folder, "folder of the manifests to apply, or none ($SAMPLES)")
+	flags.StringVar(&o.samples, "samples", os.Getenv("SAMPLES"),
+		"folder of the manifests to apply, or none ($SAMPLES); "+defaultSamples+" where nothing else is said")
+	flags.StringVar(&o.profile, "profile", os.Getenv("PROFILE"), "profile of "+profilesFolder+" to apply instead ($PROFILE)")
 	flags.IntVar(&o.port, "port", port, "port of the API server, 0 for a free one ($PORT)")
 	flags.StringVar(&o.config, "config", "config/local", "kustomization that installs the operator")
 	flags.StringVar(&o.operator, "operator", "bin/manager", "the operator")
@@ -75,6 +78,12 @@ func readOptions(arguments []string) (options, error) {
 	}
 	if o.port < 0 || o.port > 65535 {
 		return o, fmt.Errorf("PORT must be between 1 and 65535, not %d", o.port)
+	}
+	if o.profile != "" && o.samples != "" {
+		return o, errors.New("PROFILE and SAMPLES both say what to apply: choose one")
+	}
+	if o.profile == "" {
+		o.samples = cmp.Or(o.samples, defaultSamples)
 	}
 	return o, nil
 }
@@ -129,6 +138,9 @@ func (o options) check() error {
 	}
 	if _, err := os.Stat(o.config); err != nil {
 		return fmt.Errorf("there is nothing to install: %w", err)
+	}
+	if o.profile != "" {
+		return checkProfile(profilesFolder, o.profile)
 	}
 	if o.samples == noSamples {
 		return nil
@@ -197,7 +209,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	}
 	defer s.operator.stop()
 
-	if err := s.applySamples(ctx); err != nil {
+	if err := s.apply(ctx); err != nil {
 		return err
 	}
 	if err := s.state.write(readyFile, "ready\n"); err != nil {
@@ -223,16 +235,26 @@ func (s *session) install(ctx context.Context, cluster *local.Cluster) error {
 	return nil
 }
 
-func (s *session) applySamples(ctx context.Context) error {
-	if s.options.samples == noSamples {
+// apply applies what there is to look at.
+func (s *session) apply(ctx context.Context) error {
+	switch {
+	case s.options.profile != "":
+		return s.applyProfile(ctx)
+	case s.options.samples != noSamples:
+		return s.applySamples(ctx, s.options.samples)
+	default:
 		return nil
 	}
-	s.progress.begin("Applying " + s.options.samples)
+}
+
+// applySamples applies a folder of manifests, with their dates relative to now.
+func (s *session) applySamples(ctx context.Context, folder string) error {
+	s.progress.begin("Applying " + folder)
 	dated := s.state.path("samples")
 	if err := os.RemoveAll(dated); err != nil {
 		return fmt.Errorf("deleting the samples of an earlier run: %w", err)
 	}
-	if err := samples.Copy(s.options.samples, dated, time.Now()); err != nil {
+	if err := samples.Copy(folder, dated, time.Now()); err != nil {
 		return err
 	}
 	source := "--filename=" + dated
@@ -245,17 +267,33 @@ func (s *session) applySamples(ctx context.Context) error {
 
 // invite says what one can do now.
 func (s *session) invite() {
-	scope := "-n acme"
-	if filepath.Clean(s.options.samples) != "config/samples" {
-		scope = "-A"
-	}
 	fmt.Fprintf(s.out, `
-Look around from another terminal, in this folder:
+Look around from another terminal, in this folder%s:
 
   export KUBECONFIG=%s
   bin/kubectl get users %s -w
 
 The operator's log is %s, its metrics are at http://%s/metrics. Ctrl-C ends everything.
 
-`, shellWord(s.state.path("kubeconfig")), scope, s.state.relative(operatorLogFile), s.operator.metrics)
+`, s.options.guide(), shellWord(s.state.path("kubeconfig")), s.options.scope(), s.state.relative(operatorLogFile), s.operator.metrics)
+}
+
+// scope is where kubectl finds the people.
+func (o options) scope() string {
+	switch {
+	case o.profile != "":
+		return "-n " + o.profile
+	case filepath.Clean(o.samples) == defaultSamples:
+		return "-n acme"
+	default:
+		return "-A"
+	}
+}
+
+// guide is where it is written what a profile has to show.
+func (o options) guide() string {
+	if o.profile == "" {
+		return ""
+	}
+	return "; what to try is in " + filepath.Join(profileFolder(o.profile), "README.md")
 }

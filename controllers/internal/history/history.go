@@ -49,6 +49,9 @@ type History struct {
 	// Running are the Transitions of the identity whose effects are not all done, oldest first.
 	Running []*v1alpha1.Transition
 
+	// Departure are the Transitions of the identity since access was last given, newest first.
+	Departure []*v1alpha1.Transition
+
 	// last is the highest number in use for the subject's name, of whatever identity.
 	last int
 }
@@ -61,12 +64,14 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 		return History{}, err
 	}
 	history, newest := History{}, 0
+	var known []*v1alpha1.Transition
 	take := func(transition *v1alpha1.Transition) {
 		number := Number(transition.Name)
 		history.last = max(history.last, number)
 		if transition.Spec.Subject.Identity != s.Identity() {
 			return
 		}
+		known = append(known, transition)
 		if number > newest {
 			newest, history.Newest = number, transition
 		}
@@ -92,10 +97,13 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 	if number := Number(recorded.Name); number > newest {
 		history.last = max(history.last, number)
 		history.Newest = fromStatus(s, recorded, causes)
+		known = append(known, history.Newest)
 		if !recorded.Complete {
 			history.Running = append(history.Running, history.Newest)
 		}
 	}
+	slices.SortFunc(known, func(a, b *v1alpha1.Transition) int { return Number(b.Name) - Number(a.Name) })
+	history.Departure = lifecycle.Departure(known)
 	return history, nil
 }
 
@@ -153,6 +161,41 @@ func Complete(t *v1alpha1.Transition) bool {
 // Accounted tells whether the ledger of a Transition is complete. One with an empty plan is complete as created.
 func Accounted(t *v1alpha1.Transition) bool {
 	return len(t.Spec.Plan) == 0 || meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionComplete)
+}
+
+// HoldsPending tells whether a Transition of a user has yet to put holds on the user's memberships: what was suspended must
+// not be granted again because the suspension was lifted before its holds landed. A history that is behind the user's status
+// does not know, and then it has.
+func HoldsPending(ctx context.Context, reader client.Reader, user *v1alpha1.User) (bool, error) {
+	s := Subject{Kind: v1alpha1.SubjectUser, Object: user}
+	all, err := index.TransitionsOf(ctx, reader, user.Namespace, s.Kind, user.Name)
+	if err != nil {
+		return true, err
+	}
+	newest := 0
+	for i := range all {
+		newest = max(newest, Number(all[i].Name))
+		if all[i].Spec.Subject.Identity == s.Identity() && !Complete(&all[i]) && holdsPending(&all[i]) {
+			return true, nil
+		}
+	}
+	return newest < Number(user.Status.LastTransition.Name) && !user.Status.LastTransition.Complete, nil
+}
+
+func holdsPending(t *v1alpha1.Transition) bool {
+	for i := range t.Spec.Plan {
+		planned := &t.Spec.Plan[i]
+		if planned.Action != v1alpha1.ActionDeactivate && planned.Action != v1alpha1.ActionRemove {
+			continue
+		}
+		landed := slices.ContainsFunc(t.Status.Effects, func(p v1alpha1.EffectProgress) bool {
+			return p.Name == planned.Effect && p.Done == p.Matched
+		})
+		if !landed {
+			return true
+		}
+	}
+	return false
 }
 
 // Entry is a change of state that is about to be recorded.
@@ -235,7 +278,7 @@ func actor(entry Entry) v1alpha1.Actor {
 	case entry.Change.Automatic():
 		return v1alpha1.Actor{Username: v1alpha1.ActorDeadline}
 	case cause.Type == v1alpha1.TransitionUserStateChanged,
-		cause.Type == v1alpha1.TransitionHeld && (cause.Name == v1alpha1.HoldUserSuspended || cause.Name == v1alpha1.HoldUserRemoved):
+		cause.Type == v1alpha1.TransitionHeld && ownHold(cause.Name):
 		return v1alpha1.Actor{Username: v1alpha1.ActorUser}
 	case cause.Type == v1alpha1.TransitionDeleted:
 		return v1alpha1.Actor{}
@@ -253,6 +296,11 @@ func actor(entry Entry) v1alpha1.Actor {
 	}
 	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf])
 	return stamped
+}
+
+// ownHold tells whether a hold of that name is set by the operator alone.
+func ownHold(name string) bool {
+	return name == v1alpha1.HoldUserSuspended || name == v1alpha1.HoldUserRemoved || strings.HasPrefix(name, v1alpha1.HoldOfEffect)
 }
 
 func truncate(s string) string {

@@ -22,7 +22,10 @@ const (
 	userRole          = "user.role"
 	userPolicy        = "user.policy"
 	userHeldOpen      = "user.heldOpen"
+	userManager       = "user.manager"
+	userCoach         = "user.coach"
 	groupLeader       = "group.leader"
+	groupType         = "group.type"
 	groupNamespace    = "group.namespace"
 	transitionSubject = "transition.subject"
 	bindingMembership = "rolebinding.membership"
@@ -46,7 +49,10 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.User{}, userRole, of(func(u *v1alpha1.User) []string { return []string{"role:" + u.Spec.Role} })},
 		{&v1alpha1.User{}, userPolicy, of(func(u *v1alpha1.User) []string { return []string{"policy:" + u.Spec.PolicyRef.Name} })},
 		{&v1alpha1.User{}, userHeldOpen, of(heldOpenKeys)},
-		{&v1alpha1.Group{}, groupLeader, of(leaderKeys)},
+		{&v1alpha1.User{}, userManager, of(func(u *v1alpha1.User) []string { return standIns(u.Spec.ManagerRef.Name, u.Spec.Acting) })},
+		{&v1alpha1.User{}, userCoach, of(func(u *v1alpha1.User) []string { return standIns(u.Spec.CoachRef.Name, u.Spec.Acting) })},
+		{&v1alpha1.Group{}, groupLeader, of(func(g *v1alpha1.Group) []string { return standIns(g.Spec.LeaderRef.Name, g.Spec.Acting) })},
+		{&v1alpha1.Group{}, groupType, of(func(g *v1alpha1.Group) []string { return keys(g.Spec.Type) })},
 		{&v1alpha1.Group{}, groupNamespace, of(grantNamespaces)},
 		{&v1alpha1.Transition{}, transitionSubject, of(func(t *v1alpha1.Transition) []string {
 			return []string{subjectKey(t.Spec.Subject.Kind, t.Spec.Subject.Name)}
@@ -83,12 +89,13 @@ func heldOpenKeys(u *v1alpha1.User) []string {
 	return []string{heldOpen}
 }
 
-func leaderKeys(g *v1alpha1.Group) []string {
-	leaders := keys(g.Spec.LeaderRef.Name)
-	for i := range g.Spec.Acting {
-		leaders = append(leaders, keys(g.Spec.Acting[i].Name)...)
+// standIns are those whom a reference names and those who stand in for somebody.
+func standIns(declared string, acting []v1alpha1.Acting) []string {
+	names := keys(declared)
+	for i := range acting {
+		names = append(names, keys(acting[i].Name)...)
 	}
-	return leaders
+	return names
 }
 
 func grantNamespaces(g *v1alpha1.Group) []string {
@@ -166,6 +173,21 @@ func UsersHeldOpen(ctx context.Context, reader client.Reader, namespace string) 
 // GroupsLedBy are the groups that a user leads or is to lead, declared or as a stand-in.
 func GroupsLedBy(ctx context.Context, reader client.Reader, namespace, user string) ([]v1alpha1.Group, error) {
 	return list(ctx, reader, &v1alpha1.GroupList{}, groups, namespace, groupLeader, user)
+}
+
+// GroupsOfType are the groups of an organization that are of that type.
+func GroupsOfType(ctx context.Context, reader client.Reader, namespace, kind string) ([]v1alpha1.Group, error) {
+	return list(ctx, reader, &v1alpha1.GroupList{}, groups, namespace, groupType, kind)
+}
+
+// UsersManagedBy are the users whose line manager somebody is or stands in for, and perhaps others whom it stands in for otherwise.
+func UsersManagedBy(ctx context.Context, reader client.Reader, namespace, manager string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userManager, manager)
+}
+
+// UsersCoachedBy are the users whose coach somebody is or stands in for, and perhaps others whom it stands in for otherwise.
+func UsersCoachedBy(ctx context.Context, reader client.Reader, namespace, coach string) ([]v1alpha1.User, error) {
+	return list(ctx, reader, &v1alpha1.UserList{}, users, namespace, userCoach, coach)
 }
 
 // GroupsGrantingIn are the groups, of any organization, with a grant in a namespace.

@@ -175,6 +175,11 @@ func class(state v1alpha1.State) v1alpha1.State {
 	}
 }
 
+// Same tells whether two states of a subject are one as far as Transitions go.
+func Same(a, b v1alpha1.State) bool {
+	return class(a) == class(b)
+}
+
 // difference tells which causes are gone and which are new.
 func difference(before, after []v1alpha1.Cause) (vanished, appeared []v1alpha1.Cause) {
 	for _, c := range before {

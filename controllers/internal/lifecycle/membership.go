@@ -187,6 +187,14 @@ func RemovedHold() *v1alpha1.MembershipHold {
 	}
 }
 
+// EffectHold is the hold that an effect of a policy latches on a membership. Whoever puts it there puts the same.
+func EffectHold(name, effect string, status v1alpha1.MembershipHoldStatus, transition *v1alpha1.Transition) *v1alpha1.MembershipHold {
+	return &v1alpha1.MembershipHold{
+		Name: name, Status: status, Release: v1alpha1.ReleaseAdmin, Source: transition.Name,
+		Reason: "Effect " + effect + " of the policy, when the user became " + string(transition.Spec.To),
+	}
+}
+
 // HasHold tells whether a hold of that name is there.
 func HasHold(holds []v1alpha1.MembershipHold, name string) bool {
 	for i := range holds {

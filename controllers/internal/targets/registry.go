@@ -1,0 +1,267 @@
+// Package targets knows the objects that effects act on. A kind is watched while a policy or a running Transition names it,
+// as the service account that the policy names, and indexed by the fields that refer to people: nobody lists a kind to look
+// for somebody's work.
+package targets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	"tenure.dev/tenure/controllers/internal/fieldpath"
+)
+
+var (
+	// ErrSynchronizing says that the objects of a source are being listed for the first time: ask again in a moment.
+	ErrSynchronizing = errors.New("its objects are being listed for the first time")
+
+	// ErrClusterScoped says that a kind is not of a namespace.
+	ErrClusterScoped = errors.New("the kind is not of a namespace")
+)
+
+// Registry watches the sources that somebody demands.
+type Registry struct {
+	lifetime context.Context //nolint:containedctx // Watches live as long as the operator, not as the pass that starts them.
+	config   *rest.Config
+	mapper   meta.RESTMapper
+	clock    clock.Clock
+
+	mu       sync.Mutex
+	sources  map[Source]*entry
+	demands  map[string][]Source
+	accounts map[account]dynamic.Interface
+	tell     func(Source)
+}
+
+type account struct{ namespace, name string }
+
+// entry is a source that is watched. While more is asked of it than is kept, a second watch is filled beside the first. What
+// somebody has needed is kept as long as anybody needs anything.
+type entry struct {
+	owners        map[string]bool
+	needs         Needs
+	current, next *watch
+}
+
+// New makes a registry whose watches end with ctx.
+func New(ctx context.Context, config *rest.Config, mapper meta.RESTMapper, c clock.Clock) *Registry {
+	return &Registry{
+		lifetime: ctx, config: config, mapper: mapper, clock: c,
+		sources: map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
+		tell: func(Source) {},
+	}
+}
+
+// OnChange sets what is told when a source begins or ceases to be known. It is called once, before the first demand.
+func (r *Registry) OnChange(tell func(Source)) { r.tell = tell }
+
+// Demand sets what owner needs, in place of what it needed before. What nobody needs any more is let go.
+func (r *Registry) Demand(owner string, needs map[Source]Needs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, source := range r.demands[owner] {
+		if _, still := needs[source]; !still {
+			r.release(owner, source)
+		}
+	}
+	delete(r.demands, owner)
+	for source, needed := range needs {
+		r.demands[owner] = append(r.demands[owner], source)
+		r.require(owner, source, needed)
+	}
+}
+
+func (r *Registry) release(owner string, source Source) {
+	e := r.sources[source]
+	delete(e.owners, owner)
+	if len(e.owners) > 0 {
+		return
+	}
+	delete(r.sources, source)
+	e.current.stop()
+	if e.next != nil {
+		e.next.stop()
+	}
+}
+
+func (r *Registry) require(owner string, source Source, needs Needs) {
+	e := r.sources[source]
+	if e == nil {
+		e = &entry{owners: map[string]bool{}}
+		r.sources[source] = e
+	}
+	e.owners[owner] = true
+	if e.current != nil && e.needs.cover(needs) {
+		return
+	}
+	e.needs = e.needs.with(needs)
+	fresh := r.start(source, e.needs)
+	switch {
+	case e.current == nil:
+		e.current = fresh
+	case e.next == nil:
+		e.next = fresh
+	default:
+		e.next.stop()
+		e.next = fresh
+	}
+}
+
+func (r *Registry) start(source Source, needs Needs) *watch {
+	return startWatch(r.lifetime, r.clock, needs,
+		func() (dynamic.ResourceInterface, error) { return r.Objects(source) },
+		func() { r.changed(source) })
+}
+
+// changed lets a second watch take the first one's place once it is filled.
+func (r *Registry) changed(source Source) {
+	r.mu.Lock()
+	if e := r.sources[source]; e != nil && e.next != nil {
+		if synced, _ := e.next.state(); synced {
+			e.current.stop()
+			e.current, e.next = e.next, nil
+		}
+	}
+	tell := r.tell
+	r.mu.Unlock()
+	tell(source)
+}
+
+// Retry makes what fails for the sources that concern picks try again at once.
+func (r *Registry) Retry(concern func(Source) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for source, e := range r.sources {
+		if !concern(source) {
+			continue
+		}
+		e.current.retry()
+		if e.next != nil {
+			e.next.retry()
+		}
+	}
+}
+
+// Owners are those who demand a source.
+func (r *Registry) Owners(source Source) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.sources[source]
+	if e == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(e.owners))
+}
+
+// Look is a look at a source's objects. What it returns is the store's own: it must not be changed.
+type Look struct{ store *store }
+
+// At looks at a source that is known well enough for needs. The error is ErrSynchronizing, or says why it is not known.
+func (r *Registry) At(source Source, needs Needs) (Look, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.sources[source]
+	if e == nil {
+		return Look{}, ErrSynchronizing
+	}
+	synced, err := e.current.state()
+	if err == nil && synced && e.current.store.needs.cover(needs) {
+		return Look{store: e.current.store}, nil
+	}
+	if err == nil && e.next != nil {
+		_, err = e.next.state()
+	}
+	if err == nil {
+		err = ErrSynchronizing
+	}
+	return Look{}, err
+}
+
+// Referring are the objects with the value at the path.
+func (l Look) Referring(path fieldpath.Path, value string) []*unstructured.Unstructured {
+	return l.by(byReference, referenceKey(path.String(), value))
+}
+
+// OfHash are the objects whose UID has the hash: one, or, very seldom, more.
+func (l Look) OfHash(hash uint32) []*unstructured.Unstructured { return l.by(byHash, hashKey(hash)) }
+
+// LinkedTo are the objects from which the user of that identity was taken out.
+func (l Look) LinkedTo(identity string) []*unstructured.Unstructured { return l.by(byLink, identity) }
+
+// Has tells whether there is an object of that name.
+func (l Look) Has(namespace, name string) bool {
+	_, exists, err := l.store.GetByKey(namespace + "/" + name)
+	return exists && err == nil
+}
+
+func (l Look) by(index, key string) []*unstructured.Unstructured {
+	found, err := l.store.ByIndex(index, key)
+	if err != nil {
+		panic("the store lacks its own index " + index) // a programmer's error: every store has every index
+	}
+	objects := make([]*unstructured.Unstructured, len(found))
+	for i := range found {
+		objects[i] = found[i].(*unstructured.Unstructured)
+	}
+	return objects
+}
+
+// Objects acts on a source's objects as its account.
+func (r *Registry) Objects(source Source) (dynamic.ResourceInterface, error) {
+	mapping, err := r.mapper.RESTMapping(source.Kind.GroupKind(), source.Kind.Version)
+	if err != nil {
+		return nil, fmt.Errorf("find kind %s of %s: %w", source.Kind.Kind, source.Kind.GroupVersion(), err)
+	}
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return nil, ErrClusterScoped
+	}
+	as, err := r.as(account{namespace: source.Namespace, name: source.Account})
+	if err != nil {
+		return nil, err
+	}
+	return as.Resource(mapping.Resource).Namespace(source.Namespace), nil
+}
+
+// as is a client that acts as a service account, under the account's rights and not the operator's.
+func (r *Registry) as(a account) (dynamic.Interface, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if client := r.accounts[a]; client != nil {
+		return client, nil
+	}
+	config := rest.CopyConfig(r.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + a.namespace + ":" + a.name}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("act as service account %s: %w", a.name, err)
+	}
+	r.accounts[a] = client
+	return client, nil
+}
+
+// Missing tells whether a source is not known because the cluster does not have its kind.
+func Missing(err error) bool { return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) }
+
+// telling tells whether an error says something about the kind or the account, and not only that a connection broke.
+func telling(err error) bool {
+	switch apierrors.ReasonForError(err) {
+	case metav1.StatusReasonExpired, metav1.StatusReasonGone, metav1.StatusReasonTooManyRequests,
+		metav1.StatusReasonTimeout, metav1.StatusReasonServiceUnavailable:
+		return false
+	case metav1.StatusReasonUnknown:
+		return meta.IsNoMatchError(err) || errors.Is(err, ErrClusterScoped)
+	default:
+		return true
+	}
+}

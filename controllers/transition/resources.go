@@ -1,0 +1,476 @@
+package transition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
+	"tenure.dev/tenure/controllers/internal/summary"
+	"tenure.dev/tenure/controllers/internal/targets"
+)
+
+const (
+	// workersPerEffect is how many objects of one effect are worked on at the same time.
+	workersPerEffect = 8
+
+	// requestTimeout is how long one object's request may take: a slow kind holds nobody else up for longer.
+	requestTimeout = 10 * time.Second
+
+	// mostWords is how many objects a message names.
+	mostWords = 3
+)
+
+// turn is a resource effect's turn in this pass.
+type turn struct {
+	*cascade.Turn
+	*pass
+
+	planned *v1alpha1.PlannedEffect
+	look    targets.Look
+	objects dynamic.ResourceInterface
+	frozen  cascade.Frozen
+	known   bool
+	sweep   *sweep
+}
+
+// runResources works off an effect on objects of any kind, as the policy's service account, until all are done or the slice
+// is over.
+func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect, end time.Time) (step, error) {
+	sweep := p.sweeps.of(client.ObjectKeyFromObject(p.transition), planned.Effect)
+	if wait := sweep.due.Sub(p.now); wait > 0 {
+		return p.pausedStep(planned, sweep, wait), nil
+	}
+	if !sweep.due.IsZero() {
+		sweep.begin()
+	}
+	t, err := p.turn(ctx, planned, sweep)
+	if errors.Is(err, targets.ErrSynchronizing) {
+		return step{progress: p.progressOf(planned), again: moment}, nil
+	}
+	if err != nil {
+		return p.hinderedStep(planned, sweep, err), nil
+	}
+	found := t.find(ctx)
+	if moved := t.work(ctx, found, end); moved {
+		return step{}, errMoved
+	}
+	return t.account(found), nil
+}
+
+// turn makes ready what an effect needs to act.
+func (p *pass) turn(ctx context.Context, planned *v1alpha1.PlannedEffect, sweep *sweep) (*turn, error) {
+	namespace, account := p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName
+	effect, err := cascade.NewResources(namespace, account, &planned.Definition)
+	if err != nil {
+		return nil, err
+	}
+	t := &turn{
+		Turn: &cascade.Turn{Resources: effect, Transition: p.transition, Action: planned.Action, Person: p.person, To: effect.To(p.person)},
+		pass: p, planned: planned, sweep: sweep,
+	}
+	if t.look, err = p.Sources.At(effect.Source, effect.Needs); err != nil {
+		return nil, unknownObjects(effect.Source, err)
+	}
+	if t.frozen, t.known, err = cascade.Thaw(planned.Frozen); err != nil {
+		return nil, err
+	}
+	if err := t.resolveBase(ctx, effect); err != nil {
+		return nil, err
+	}
+	t.objects, err = p.Sources.Objects(effect.Source)
+	return t, err
+}
+
+// unknownObjects says which objects cannot be listed, unless they will be in a moment.
+func unknownObjects(source targets.Source, err error) error {
+	if errors.Is(err, targets.ErrSynchronizing) {
+		return err
+	}
+	return fmt.Errorf("the objects of kind %s cannot be listed: %w", source.Kind.Kind, err)
+}
+
+// resolveBase finds the objects of the earlier effect that this one's refer to.
+func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error {
+	base := effect.Base()
+	if base == "" {
+		return nil
+	}
+	plan := t.transition.Spec.Plan
+	i := slices.IndexFunc(plan, func(p v1alpha1.PlannedEffect) bool { return p.Effect == base })
+	if i < 0 {
+		return fmt.Errorf("effect %s, on whose objects this one depends, is not part of this transition", base)
+	}
+	earlier, err := t.pass.turn(ctx, &plan[i], t.sweep)
+	if err != nil {
+		return err
+	}
+	names := cascade.NamesOf(earlier.look, earlier.frozen)
+	if !earlier.known {
+		names = nil
+		for _, object := range earlier.Targets(ctx, earlier.look, earlier.Action, t.person, earlier.To) {
+			names = append(names, object.GetName())
+		}
+	}
+	t.To = cascade.ToObjects(names, func(name string) bool { return t.known && !earlier.look.Has(t.transition.Namespace, name) })
+	return nil
+}
+
+// finding is what is known of an effect's objects before anything is done.
+type finding struct {
+	open           []*unstructured.Unstructured
+	done, left     int
+	late           int // refer to the user, and were not there at the decision
+	matched, there int
+}
+
+// find looks for the objects that the effect has to act on: the targets of the plan, or, where they could not be listed then,
+// what refers to the user now.
+func (t *turn) find(ctx context.Context) finding {
+	var found finding
+	add := func(object *unstructured.Unstructured) {
+		found.there++
+		if t.sweep.done[object.GetName()] {
+			found.done++
+			return
+		}
+		switch verdict, _ := t.Judge(ctx, object); verdict {
+		case cascade.Done:
+			found.done++
+		case cascade.Left:
+			found.left++
+		case cascade.Act:
+			found.open = append(found.open, object)
+		}
+	}
+	candidates := t.Targets(ctx, t.look, t.Action, t.person, t.To)
+	if !t.known {
+		for _, object := range candidates {
+			add(object)
+		}
+		before := t.progressOf(t.planned)
+		gone := max(int(before.Done)-found.done, len(t.sweep.done)-found.done, 0)
+		found.done += gone
+		found.matched = max(int(before.Matched), found.done+len(found.open))
+		return found
+	}
+	for _, hash := range t.frozen {
+		objects := t.look.OfHash(hash)
+		if len(objects) == 0 && t.Action == v1alpha1.ActionDelete {
+			found.done++
+		}
+		for _, object := range objects {
+			add(object)
+		}
+	}
+	found.matched = len(t.frozen)
+	if t.Action != v1alpha1.ActionDelete {
+		if gone := found.matched - found.there; gone > 0 {
+			found.left += gone
+		}
+	}
+	for _, object := range candidates {
+		if !t.frozen.Has(object) {
+			found.late++
+		}
+	}
+	return found
+}
+
+// work acts on the open objects, several at a time, until all had their turn or the slice is over. It stops at once where the
+// subject has moved on.
+func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bool) {
+	if t.Action == v1alpha1.ActionKeep {
+		return false
+	}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	next := 0
+	take := func() *unstructured.Unstructured {
+		mu.Lock()
+		defer mu.Unlock()
+		for ; next < len(found.open) && !moved && t.Clock.Now().Before(end) && !hopeless(t.sweep.failed); next++ {
+			name := found.open[next].GetName()
+			if t.sweep.failed[name] != nil || t.sweep.deleting[name] != "" {
+				continue
+			}
+			next++
+			return found.open[next-1]
+		}
+		return nil
+	}
+	for range min(workersPerEffect, len(found.open)) {
+		workers.Go(func() {
+			for object := take(); object != nil; object = take() {
+				if still, err := t.stillHolds(ctx); err != nil || !still {
+					mu.Lock()
+					moved = true
+					mu.Unlock()
+					return
+				}
+				result := t.actOn(ctx, object)
+				mu.Lock()
+				t.sweep.keep(object.GetName(), result)
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return moved
+}
+
+// result is what came of one object.
+type result struct {
+	deleting string // what its deletion waits for
+	left     bool
+	err      error
+}
+
+func (s *sweep) keep(name string, r result) {
+	switch {
+	case r.err != nil:
+		s.failed[name] = r.err
+	case r.deleting != "":
+		s.deleting[name] = r.deleting
+	case !r.left:
+		s.done[name] = true
+	}
+}
+
+// hopeless tells whether the next object would fail like the last: an account that may not do something may not do it again.
+func hopeless(failed map[string]error) bool {
+	for _, err := range failed {
+		if apierrors.IsForbidden(err) || targets.Missing(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// actOn reads an object live, decides again and does what the effect asks for, on exactly the object that was read.
+func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) result {
+	release, err := t.slots.take(ctx)
+	if err != nil {
+		return result{err: err}
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for range 3 {
+		r := t.tryOn(ctx, known)
+		if !apierrors.IsConflict(r.err) {
+			return r
+		}
+	}
+	return result{err: errors.New("somebody else keeps changing it")}
+}
+
+func (t *turn) tryOn(ctx context.Context, known *unstructured.Unstructured) result {
+	live, err := t.objects.Get(ctx, known.GetName(), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && live.GetUID() != known.GetUID():
+		return result{left: t.Action != v1alpha1.ActionDelete}
+	case err != nil:
+		return result{err: fmt.Errorf("read: %w", err)}
+	case live.GetDeletionTimestamp() != nil:
+		return result{deleting: waitsFor(live)}
+	}
+	switch verdict, err := t.Judge(ctx, live); {
+	case err != nil:
+		return result{err: err}
+	case verdict == cascade.Done:
+		return result{}
+	case verdict == cascade.Left:
+		return result{left: true}
+	}
+	if t.Action == v1alpha1.ActionDelete {
+		return t.delete(ctx, live)
+	}
+	return t.change(ctx, live)
+}
+
+// waitsFor says what the deletion of an object waits for.
+func waitsFor(object *unstructured.Unstructured) string {
+	if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
+		return "finalizer " + strings.Join(finalizers, ", ")
+	}
+	return "the API server"
+}
+
+func (t *turn) delete(ctx context.Context, live *unstructured.Unstructured) result {
+	uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground
+	err := t.objects.Delete(ctx, live.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, PropagationPolicy: &background,
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+		return result{}
+	case err != nil:
+		return result{err: fmt.Errorf("delete: %w", err)}
+	case len(live.GetFinalizers()) > 0:
+		return result{deleting: waitsFor(live)}
+	default:
+		return result{}
+	}
+}
+
+// change writes what differs, locked on what was read. A receiver who has lost access while the object was handed over is no
+// receiver: it goes on to the next.
+func (t *turn) change(ctx context.Context, live *unstructured.Unstructured) result {
+	var receiver *v1alpha1.User
+	if t.Action == v1alpha1.ActionTransfer {
+		var err error
+		if receiver, err = t.receiver(ctx, t.planned, ""); err != nil {
+			return result{err: err}
+		}
+	}
+	changed, err := t.Change(live, receiver)
+	if err != nil {
+		return result{err: err}
+	}
+	patch, err := client.MergeFromWithOptions(live, client.MergeFromWithOptimisticLock{}).Data(changed)
+	if err != nil {
+		return result{err: fmt.Errorf("find the difference: %w", err)}
+	}
+	written, err := t.objects.Patch(ctx, live.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.ManagedBy})
+	switch {
+	case apierrors.IsNotFound(err):
+		return result{left: true}
+	case err != nil:
+		return result{err: fmt.Errorf("patch: %w", err)}
+	}
+	t.warnOfGit(written)
+	return result{}
+}
+
+// gitOps are the annotations and labels by which tools that apply what Git says know their objects, and the tools' names.
+var gitOps = map[string]string{
+	"argocd.argoproj.io/tracking-id":   "Argo CD",
+	"argocd.argoproj.io/instance":      "Argo CD",
+	"kustomize.toolkit.fluxcd.io/name": "Flux",
+	"helm.toolkit.fluxcd.io/name":      "Flux",
+	"applyset.kubernetes.io/part-of":   "kubectl apply",
+	"config.kubernetes.io/origin":      "kustomize",
+	"configmanagement.gke.io/managed":  "Config Sync",
+	"configsync.gke.io/resource-id":    "Config Sync",
+}
+
+// warnOfGit tells the owners of an object that comes from Git where to make the change permanent.
+func (t *turn) warnOfGit(object *unstructured.Unstructured) {
+	for name, tool := range gitOps {
+		_, annotated := object.GetAnnotations()[name]
+		_, labelled := object.GetLabels()[name]
+		if annotated || labelled {
+			summary.Warning(t.Recorder, object, eventManagedElsewhere, fmt.Sprintf(
+				"Effect %s of Transition %s changed this object (%s), which %s manages: make the change where its manifest is kept, or it will be undone",
+				t.planned.Effect, t.transition.Name, t.Action, tool))
+			return
+		}
+	}
+}
+
+// account says how far the effect is.
+func (t *turn) account(found finding) step {
+	progress := v1alpha1.EffectProgress{Name: t.planned.Effect, Matched: int32(found.matched)} //nolint:gosec // bounded
+	done, open := found.done, 0
+	left := found.left
+	var waiting []string
+	for _, object := range found.open {
+		name := object.GetName()
+		switch {
+		case t.Action == v1alpha1.ActionKeep, t.sweep.done[name]:
+			done++
+		case t.sweep.failed[name] != nil:
+			progress.Failed++
+		case t.sweep.deleting[name] != "":
+			waiting = append(waiting, fmt.Sprintf("%s is being deleted and waits for %s", name, t.sweep.deleting[name]))
+		default:
+			open++
+		}
+	}
+	progress.Done = int32(done) //nolint:gosec // bounded
+	progress.Message = strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; ")
+	switch {
+	case len(t.sweep.failed) > 0 && (open == 0 || hopeless(t.sweep.failed)), open == 0 && len(waiting) > 0:
+		t.sweep.pause(t.Clock.Now())
+		s := step{progress: progress, again: t.sweep.delay, err: failures(t.sweep.failed)}
+		if s.err != nil {
+			s.progress.Message = short(s.err.Error())
+		}
+		return s
+	case open > 0:
+		return step{progress: progress, more: true, again: time.Nanosecond}
+	default:
+		return step{progress: progress, finished: true}
+	}
+}
+
+func sayLeft(n int) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d changed by somebody else since the decision and left alone", n)}
+}
+
+func sayLate(n int) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d assigned since the decision and not touched", n)}
+}
+
+// hinderedStep is the step of an effect that cannot act at all yet.
+func (p *pass) hinderedStep(planned *v1alpha1.PlannedEffect, s *sweep, err error) step {
+	s.failed[""] = err
+	s.pause(p.now)
+	return p.pausedStep(planned, s, s.delay)
+}
+
+// pausedStep is the step of an effect that waits for its next round.
+func (p *pass) pausedStep(planned *v1alpha1.PlannedEffect, s *sweep, wait time.Duration) step {
+	progress := p.progressOf(planned)
+	err := failures(s.failed)
+	if err != nil {
+		progress.Message = short(err.Error())
+		if s.failed[""] != nil {
+			progress.Failed = progress.Matched - progress.Done
+		}
+	}
+	return step{progress: progress, err: err, again: wait}
+}
+
+// failures says what could not be done, with a few examples: the same words each time, so that nothing is written again.
+func failures(failed map[string]error) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	if err := failed[""]; err != nil {
+		return err
+	}
+	var words []string
+	for name, err := range failed {
+		words = append(words, name+": "+err.Error())
+	}
+	return errors.New(strings.Join(few(words), "; "))
+}
+
+// few are the first of some words, in order, and how many there are beside.
+func few(words []string) []string {
+	slices.Sort(words)
+	if len(words) <= mostWords {
+		return words
+	}
+	return append(words[:mostWords:mostWords], fmt.Sprintf("and %d more", len(words)-mostWords))
+}

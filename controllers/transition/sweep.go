@@ -1,0 +1,84 @@
+package transition
+
+import (
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// firstDelay and longestDelay are how long an effect that failed waits until it is tried again: twice as long each time.
+	firstDelay   = time.Second
+	longestDelay = 30 * time.Second
+)
+
+// sweeps remember, between the passes, how far the effects of running Transitions are. What they remember only saves work:
+// after a restart everything is found again as it is.
+type sweeps struct {
+	mu  sync.Mutex
+	all map[client.ObjectKey]map[string]*sweep
+}
+
+// sweep is one effect's way through its objects.
+type sweep struct {
+	// done are the names of the objects that are done, which the watch may not have told yet.
+	done map[string]bool
+
+	// failed are those that could not be done in this round, and why.
+	failed map[string]error
+
+	// deleting are those that are being deleted and wait for a finalizer.
+	deleting map[string]string
+
+	// due is when the next round begins, delay how long the last pause was.
+	due   time.Time
+	delay time.Duration
+}
+
+// begin tells whether a Transition begins in this process.
+func (s *sweeps) begin(transition client.ObjectKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all[transition] != nil {
+		return false
+	}
+	if s.all == nil {
+		s.all = map[client.ObjectKey]map[string]*sweep{}
+	}
+	s.all[transition] = map[string]*sweep{}
+	return true
+}
+
+// of is the sweep of an effect of a Transition that has begun.
+func (s *sweeps) of(transition client.ObjectKey, effect string) *sweep {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	effects := s.all[transition]
+	if effects[effect] == nil {
+		effects[effect] = &sweep{done: map[string]bool{}, failed: map[string]error{}, deleting: map[string]string{}}
+	}
+	return effects[effect]
+}
+
+// forget drops what is remembered of a Transition that is at its end, and tells whether there was anything.
+func (s *sweeps) forget(transition client.ObjectKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.all[transition]
+	delete(s.all, transition)
+	return known
+}
+
+// pause ends a round: what failed is tried again later, ever later.
+func (s *sweep) pause(now time.Time) {
+	s.delay = min(max(2*s.delay, firstDelay), longestDelay)
+	s.due = now.Add(s.delay)
+}
+
+// begin starts a round.
+func (s *sweep) begin() {
+	s.due = time.Time{}
+	clear(s.failed)
+	clear(s.deleting)
+}
