@@ -159,6 +159,7 @@ type GroupStatus struct {
 // +kubebuilder:printcolumn:name="Leader",type=string,JSONPath=`.status.leader.name`
 // +kubebuilder:printcolumn:name="Active",type=integer,JSONPath=`.status.members.active`
 // +kubebuilder:printcolumn:name="Total",type=integer,JSONPath=`.status.members.total`
+// +kubebuilder:printcolumn:name="Acting",type=boolean,JSONPath=`.status.leader.acting`,priority=1
 // +kubebuilder:printcolumn:name="Staffed",type=string,JSONPath=`.status.conditions[?(@.type=="Staffed")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must have at most 63 characters: choose a shorter one"

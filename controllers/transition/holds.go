@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -165,6 +166,14 @@ func (p *pass) standIn(ctx context.Context, planned *v1alpha1.PlannedEffect, kin
 	}
 }
 
+// successors are asked about who may receive something of the user's.
+func (p *pass) successors() cascade.Successors {
+	return cascade.Successors{
+		Reader: p, Org: p.org, Policy: p.policy, User: p.subject, Now: p.Clock.Now(),
+		Latched: lifecycle.Latched(p.transition.Spec.To, nil),
+	}
+}
+
 // receiver is who receives something of the user's now: the first of the plan's candidates who has access, or, where
 // none of them has, whom the policy's ways lead to by now. Somebody who stands in for himself would be no help.
 func (p *pass) receiver(ctx context.Context, planned *v1alpha1.PlannedEffect, except string) (*v1alpha1.User, error) {
@@ -172,10 +181,9 @@ func (p *pass) receiver(ctx context.Context, planned *v1alpha1.PlannedEffect, ex
 	if len(ways) == 0 {
 		ways = planned.Definition.Relations.Successors
 	}
-	successors := cascade.Successors{Reader: p, Org: p.org, Policy: p.policy, User: p.subject, Now: p.Clock.Now(),
-		Latched: lifecycle.Latched(p.transition.Spec.To, nil),
-	}
+	successors := p.successors()
 	candidates := planned.Candidates
+	var asked []string
 	for range 2 {
 		for _, name := range candidates {
 			if name == except {
@@ -184,6 +192,9 @@ func (p *pass) receiver(ctx context.Context, planned *v1alpha1.PlannedEffect, ex
 			active, err := successors.Active(ctx, name)
 			if err != nil {
 				return nil, err
+			}
+			if !active && !slices.Contains(asked, name) {
+				asked = append(asked, name)
 			}
 			if active {
 				if user, err := observe.Get[v1alpha1.User](ctx, p, p.subject.Namespace, name); err != nil || user != nil {
@@ -196,5 +207,12 @@ func (p *pass) receiver(ctx context.Context, planned *v1alpha1.PlannedEffect, ex
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w (asked: %v)", cascade.ErrNoSuccessor, ways)
+	words := make([]string, len(ways))
+	for i := range ways {
+		words[i] = string(ways[i])
+	}
+	if len(asked) > 0 {
+		return nil, fmt.Errorf("%w (%s has none; asked: %s)", cascade.ErrNoSuccessor, strings.Join(asked, ", "), strings.Join(words, ", "))
+	}
+	return nil, fmt.Errorf("%w (asked: %s)", cascade.ErrNoSuccessor, strings.Join(words, ", "))
 }

@@ -326,33 +326,47 @@ func (t *turn) delete(ctx context.Context, live *unstructured.Unstructured) resu
 	}
 }
 
-// change writes what differs, locked on what was read. A receiver who has lost access while the object was handed over is no
-// receiver: it goes on to the next.
+// change writes what differs, locked on what was read. A receiver who has lost access in the meantime is no receiver: what has
+// come too late to be seen by the receiver's own departure goes on to the next.
 func (t *turn) change(ctx context.Context, live *unstructured.Unstructured) result {
-	var receiver *v1alpha1.User
-	if t.Action == v1alpha1.ActionTransfer {
-		var err error
-		if receiver, err = t.receiver(ctx, t.planned, ""); err != nil {
+	if t.Action != v1alpha1.ActionTransfer {
+		_, r := t.write(ctx, t.Turn, live, nil)
+		return r
+	}
+	for now := t.Turn; ; {
+		receiver, err := t.receiver(ctx, t.planned, "")
+		if err != nil {
 			return result{err: err}
 		}
+		written, r := t.write(ctx, now, live, receiver)
+		if r.err != nil || r.left {
+			return r
+		}
+		if active, err := t.successors().Active(ctx, receiver.Name); err != nil || active {
+			return r
+		}
+		now, live = t.HandOn(receiver), written
 	}
-	changed, err := t.Change(live, receiver)
+}
+
+func (t *turn) write(ctx context.Context, now *cascade.Turn, live *unstructured.Unstructured, receiver *v1alpha1.User) (*unstructured.Unstructured, result) {
+	changed, err := now.Change(live, receiver)
 	if err != nil {
-		return result{err: err}
+		return nil, result{err: err}
 	}
 	patch, err := client.MergeFromWithOptions(live, client.MergeFromWithOptimisticLock{}).Data(changed)
 	if err != nil {
-		return result{err: fmt.Errorf("find the difference: %w", err)}
+		return nil, result{err: fmt.Errorf("find the difference: %w", err)}
 	}
 	written, err := t.objects.Patch(ctx, live.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.ManagedBy})
 	switch {
 	case apierrors.IsNotFound(err):
-		return result{left: true}
+		return nil, result{left: true}
 	case err != nil:
-		return result{err: fmt.Errorf("patch: %w", err)}
+		return nil, result{err: fmt.Errorf("patch: %w", err)}
 	}
 	t.warnOfGit(written)
-	return result{}
+	return written, result{err: t.look.Written(written)}
 }
 
 // gitOps are the annotations and labels by which tools that apply what Git says know their objects, and the tools' names.

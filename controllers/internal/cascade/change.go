@@ -51,10 +51,14 @@ func (t *Turn) Judge(ctx context.Context, object *unstructured.Unstructured) (Ve
 		return Done, nil
 	}
 	if t.Action == v1alpha1.ActionRelink {
-		if linked(object, t.Person) {
+		switch {
+		case linked(object, t.Person):
 			return Act, nil
+		case t.isSigned(object):
+			return Done, nil // Another effect has linked all that there was.
+		default:
+			return Left, nil
 		}
-		return Left, nil
 	}
 	strips := t.Action == v1alpha1.ActionAnonymize && t.Person.Deleted && linked(object, t.Person)
 	if strips {
@@ -74,12 +78,24 @@ func (t *Turn) Judge(ctx context.Context, object *unstructured.Unstructured) (Ve
 	}
 }
 
+// HandOn is the turn with an object that has just gone to a receiver who cannot keep it.
+func (t *Turn) HandOn(from *v1alpha1.User) *Turn {
+	on := *t
+	on.To = Referred{values: []string{valueOf(from, t.definition.Reference.Value)}}
+	return &on
+}
+
 // mark is what the annotation of an object says that this Transition has changed.
 func (t *Turn) mark() string { return string(t.Transition.UID) + ":" }
 
 func (t *Turn) isDone(object *unstructured.Unstructured) bool {
 	effects, ours := strings.CutPrefix(object.GetAnnotations()[v1alpha1.AnnotationEffects], t.mark())
 	return ours && slices.Contains(strings.Split(effects, ","), t.Name)
+}
+
+// isSigned tells whether an effect of this Transition has changed the object.
+func (t *Turn) isSigned(object *unstructured.Unstructured) bool {
+	return strings.HasPrefix(object.GetAnnotations()[v1alpha1.AnnotationEffects], t.mark())
 }
 
 // Change is an object as the effect leaves it. The receiver is who receives what is transferred.
@@ -113,7 +129,9 @@ func (t *Turn) Change(object *unstructured.Unstructured, receiver *v1alpha1.User
 // sign says on the object by which Transition, and by which of its effects, it was changed.
 func (t *Turn) sign(object *unstructured.Unstructured) {
 	effects := t.mark() + t.Name
-	if before := object.GetAnnotations()[v1alpha1.AnnotationEffects]; strings.HasPrefix(before, t.mark()) {
+	if before := object.GetAnnotations()[v1alpha1.AnnotationEffects]; t.isDone(object) {
+		effects = before
+	} else if strings.HasPrefix(before, t.mark()) {
 		effects = before + "," + t.Name
 	}
 	annotate(object, v1alpha1.AnnotationTransition, t.Transition.Name)
@@ -215,14 +233,26 @@ func (t *Turn) fieldOf(l fieldpath.Link) *v1alpha1.AnonymizeField {
 	return &t.definition.Fields[i]
 }
 
-// relink names the person again where the effect took them out, as far as the object still shows the place.
+// relink names the person again where the effect took them out, as far as the object still shows the place. The links of other
+// effects on the same kind are theirs to follow.
 func (t *Turn) relink(object *unstructured.Unstructured) error {
 	all, err := linksOf(object)
 	if err != nil {
 		return err
 	}
 	identity := t.Person.Identity
-	fieldpath.Relink(object.Object, all[identity], t.stillAnonymous, t.Person.nameAs)
+	var own, others []fieldpath.Link
+	for _, link := range all[identity] {
+		if t.fieldOf(link) != nil {
+			own = append(own, link)
+		} else {
+			others = append(others, link)
+		}
+	}
+	fieldpath.Relink(object.Object, own, t.stillAnonymous, t.Person.nameAs)
+	if all[identity] = others; len(others) > 0 {
+		return all.writeTo(object)
+	}
 	delete(all, identity)
 	annotate(object, v1alpha1.AnnotationUserUID, strings.Join(slices.DeleteFunc(targets.Links(object), func(other string) bool { return other == identity }), ","))
 	return all.writeTo(object)
@@ -230,8 +260,7 @@ func (t *Turn) relink(object *unstructured.Unstructured) error {
 
 // stillAnonymous tells whether a field holds what the effect wrote: what somebody has written since is not overwritten.
 func (t *Turn) stillAnonymous(l fieldpath.Link, current string) bool {
-	field := t.fieldOf(l)
-	return field != nil && field.Value == current
+	return t.returns(l) && t.fieldOf(l).Value == current
 }
 
 // NamesOf are the names of those of an effect's targets that are still there.

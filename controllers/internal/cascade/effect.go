@@ -220,7 +220,7 @@ func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, 
 			}
 		}
 	}
-	if action == v1alpha1.ActionRelink || action == v1alpha1.ActionAnonymize && person.Deleted {
+	if followsLinks(action, person) {
 		add(look.LinkedTo(person.Identity))
 	}
 	if action == v1alpha1.ActionRelink {
@@ -236,12 +236,18 @@ func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, 
 // is not passed over in silence, but fails when its turn comes.
 func (r *Resources) Targets(ctx context.Context, look targets.Look, action v1alpha1.EffectAction, person *Person, to Referred) []*unstructured.Unstructured {
 	return slices.DeleteFunc(r.Candidates(look, action, person, to), func(object *unstructured.Unstructured) bool {
-		if linked(object, person) {
+		if followsLinks(action, person) && linked(object, person) {
 			return false
 		}
 		ok, err := r.matches(ctx, object.Object, person)
 		return err == nil && !ok
 	})
+}
+
+// followsLinks tells whether an effect acts on what the person was taken out of, whatever the expression says of it: it links
+// that again, or takes the links out.
+func followsLinks(action v1alpha1.EffectAction, person *Person) bool {
+	return action == v1alpha1.ActionRelink || action == v1alpha1.ActionAnonymize && person.Deleted
 }
 
 func linked(object *unstructured.Unstructured, person *Person) bool {

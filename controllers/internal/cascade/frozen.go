@@ -53,8 +53,11 @@ func Thaw(encoded string) (frozen Frozen, known bool, err error) {
 		return nil, true, nil
 	}
 	bytes, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(bytes)%4 != 0 {
-		return nil, false, fmt.Errorf("the frozen targets cannot be read: %d bytes: %w", len(bytes), err)
+	if err != nil {
+		return nil, false, fmt.Errorf("the frozen targets cannot be read: %w", err)
+	}
+	if len(bytes)%4 != 0 {
+		return nil, false, fmt.Errorf("the frozen targets cannot be read: %d bytes are no multiple of 4", len(bytes))
 	}
 	for ; len(bytes) > 0; bytes = bytes[4:] {
 		frozen = append(frozen, binary.BigEndian.Uint32(bytes))

@@ -205,6 +205,14 @@ func (l Look) Has(namespace, name string) bool {
 	return exists && err == nil
 }
 
+// Written lets the look know what was written just now, before the watch tells.
+func (l Look) Written(object *unstructured.Unstructured) error {
+	if err := l.store.written(object); err != nil {
+		return fmt.Errorf("note what was written to %s: %w", object.GetName(), err)
+	}
+	return nil
+}
+
 func (l Look) by(index, key string) []*unstructured.Unstructured {
 	found, err := l.store.ByIndex(index, key)
 	if err != nil {

@@ -5,10 +5,12 @@ import (
 	"hash/fnv"
 	"strconv"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -31,6 +33,8 @@ type store struct {
 
 	needs    Needs
 	replaced func()
+
+	mu sync.Mutex // orders what the watch tells and what was written
 }
 
 // A reflector that streams its first list strips each object as it comes.
@@ -88,7 +92,28 @@ func (s *store) put(object any, put func(any) error) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return put(stripped)
+}
+
+// written takes in what was written just now, unless the watch was faster. Who plans in the meantime sees it.
+func (s *store) written(object *unstructured.Unstructured) error {
+	stripped, err := s.strip(object)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, exists, err := s.Get(stripped)
+	if err != nil || !exists {
+		return err
+	}
+	order, err := resourceversion.CompareResourceVersion(known.(*unstructured.Unstructured).GetResourceVersion(), object.GetResourceVersion())
+	if err != nil || order >= 0 {
+		return err
+	}
+	return s.Indexer.Update(stripped)
 }
 
 // Replace implements cache.Store.
@@ -100,7 +125,10 @@ func (s *store) Replace(objects []any, resourceVersion string) error {
 		}
 		objects[i] = stripped
 	}
-	if err := s.Indexer.Replace(objects, resourceVersion); err != nil {
+	s.mu.Lock()
+	err := s.Indexer.Replace(objects, resourceVersion)
+	s.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("replace what is known: %w", err)
 	}
 	s.replaced()
