@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if before == nil || !before.DeletionTimestamp.IsZero() || org.Terminating {
+	if before == nil || org.Terminating {
 		r.Sources.Demand(owner(req.NamespacedName), nil)
 		return ctrl.Result{}, nil
 	}

@@ -164,6 +164,44 @@ effects:
 		Expect(o.work(ctx)()).To(Equal(map[string]string{"twice": "{watchers: [olivia, bob]}", "both": "{watchers: [olivia]}"}))
 	})
 
+	It("lets two effects change one object, the handing over first", func(ctx context.Context) {
+		o := workingOrganization(ctx, `
+serviceAccountName: lifecycle
+effects:
+- name: paused
+  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, action: Patch, patch: {spec: {state: Paused}}}
+- name: handed-over
+  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, action: Transfer, successors: [Owner]}
+`)
+		o.createUser(ctx, "alice", wasActive)
+		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
+		o.createWork(ctx, "work", `{owner: alice, state: Open}`)
+		o.editUser(ctx, "alice", desired(v1alpha1.UserDesiredDeactivated))
+		o.waitForCascade(ctx, "user.alice.2")
+		Expect(o.work(ctx)()).To(Equal(map[string]string{"work": "{owner: olivia, state: Paused}"}))
+		Expect(o.ledger(ctx, "user.alice.2")()).To(Equal([]string{"True Done", "paused 1/1", "handed-over 1/1"}))
+	})
+
+	It("finds the objects of an effect on which another depends, though it is not its turn", func(ctx context.Context) {
+		o := workingOrganization(ctx, `
+serviceAccountName: lifecycle
+effects:
+- name: goals
+  "on": [Removed]
+  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, action: Delete}
+- name: steps
+  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.parent, effect: goals}, action: Patch, patch: {spec: {state: Paused}}}
+`)
+		o.createUser(ctx, "alice", wasActive)
+		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
+		o.createWork(ctx, "goal", `{owner: alice}`)
+		o.createWork(ctx, "step", `{parent: goal}`)
+		o.createWork(ctx, "other-step", `{parent: other-goal}`)
+		o.editUser(ctx, "alice", desired(v1alpha1.UserDesiredDeactivated))
+		o.waitForCascade(ctx, "user.alice.2")
+		Expect(o.work(ctx)()).To(Equal(map[string]string{"goal": "{owner: alice}", "step": "{parent: goal, state: Paused}", "other-step": "{parent: other-goal}"}))
+	})
+
 	It("stops where the user comes back in the middle, and its ledger says what was done", func(ctx context.Context) {
 		o := workingOrganization(ctx, oneOfEach)
 		o.createUser(ctx, "alice", wasActive)

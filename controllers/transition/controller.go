@@ -82,8 +82,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	org, err := observe.OrganizationOf(ctx, r, req.Namespace)
-	if err != nil || org.Terminating {
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if org.Terminating {
+		r.end(req.NamespacedName)
+		return ctrl.Result{}, nil
 	}
 	if !history.Accounted(transition) {
 		return wake.OnConflict(r.work(ctx, org, transition))

@@ -108,12 +108,11 @@ func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error
 	if base == "" {
 		return nil
 	}
-	plan := t.transition.Spec.Plan
-	i := slices.IndexFunc(plan, func(p v1alpha1.PlannedEffect) bool { return p.Effect == base })
-	if i < 0 {
-		return fmt.Errorf("effect %s, on whose objects this one depends, is not part of this transition", base)
+	planned := t.planOf(base)
+	if planned == nil {
+		return fmt.Errorf("effect %s, on whose objects this one depends, is not in the policy any more", base)
 	}
-	earlier, err := t.pass.turn(ctx, &plan[i], t.sweep)
+	earlier, err := t.pass.turn(ctx, planned, t.sweep)
 	if err != nil {
 		return err
 	}
@@ -125,6 +124,24 @@ func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error
 		}
 	}
 	t.To = cascade.ToObjects(names, func(name string) bool { return t.known && !earlier.look.Has(t.transition.Namespace, name) })
+	return nil
+}
+
+// planOf is the plan of an effect, or, where it is not part of this Transition, what the policy says of it by now.
+func (p *pass) planOf(effect string) *v1alpha1.PlannedEffect {
+	for i := range p.transition.Spec.Plan {
+		if p.transition.Spec.Plan[i].Effect == effect {
+			return &p.transition.Spec.Plan[i]
+		}
+	}
+	if p.policy.Object == nil {
+		return nil
+	}
+	for i := range p.policy.Object.Spec.Effects {
+		if definition := &p.policy.Object.Spec.Effects[i]; definition.Name == effect {
+			return &v1alpha1.PlannedEffect{Effect: effect, Action: v1alpha1.ActionKeep, Definition: *definition}
+		}
+	}
 	return nil
 }
 
@@ -142,16 +159,13 @@ func (t *turn) find(ctx context.Context) finding {
 	var found finding
 	add := func(object *unstructured.Unstructured) {
 		found.there++
-		if t.sweep.done[object.GetName()] {
+		verdict, _ := t.Judge(ctx, object) // An error will come again when it is acted on.
+		switch name := object.GetName(); {
+		case t.sweep.done[name] || verdict == cascade.Done:
 			found.done++
-			return
-		}
-		switch verdict, _ := t.Judge(ctx, object); verdict {
-		case cascade.Done:
-			found.done++
-		case cascade.Left:
+		case t.sweep.left[name] || verdict == cascade.Left:
 			found.left++
-		case cascade.Act:
+		default:
 			found.open = append(found.open, object)
 		}
 	}
@@ -244,7 +258,9 @@ func (s *sweep) keep(name string, r result) {
 		s.failed[name] = r.err
 	case r.deleting != "":
 		s.deleting[name] = r.deleting
-	case !r.left:
+	case r.left:
+		s.left[name] = true
+	default:
 		s.done[name] = true
 	}
 }
@@ -280,10 +296,12 @@ func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) resu
 func (t *turn) tryOn(ctx context.Context, known *unstructured.Unstructured) result {
 	live, err := t.objects.Get(ctx, known.GetName(), metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err), err == nil && live.GetUID() != known.GetUID():
+	case gone(err), err == nil && live.GetUID() != known.GetUID():
 		return result{left: t.Action != v1alpha1.ActionDelete}
 	case err != nil:
 		return result{err: fmt.Errorf("read: %w", err)}
+	case live.GetDeletionTimestamp() != nil && t.Action != v1alpha1.ActionDelete:
+		return result{left: true}
 	case live.GetDeletionTimestamp() != nil:
 		return result{deleting: waitsFor(live)}
 	}
@@ -301,6 +319,12 @@ func (t *turn) tryOn(ctx context.Context, known *unstructured.Unstructured) resu
 	return t.change(ctx, live)
 }
 
+// gone tells whether an object is no more. A version of a kind that is no longer served is not found either, but its objects may
+// be there.
+func gone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
 // waitsFor says what the deletion of an object waits for.
 func waitsFor(object *unstructured.Unstructured) string {
 	if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
@@ -315,7 +339,7 @@ func (t *turn) delete(ctx context.Context, live *unstructured.Unstructured) resu
 		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, PropagationPolicy: &background,
 	})
 	switch {
-	case apierrors.IsNotFound(err):
+	case gone(err):
 		return result{}
 	case err != nil:
 		return result{err: fmt.Errorf("delete: %w", err)}
@@ -360,7 +384,7 @@ func (t *turn) write(ctx context.Context, now *cascade.Turn, live *unstructured.
 	}
 	written, err := t.objects.Patch(ctx, live.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.ManagedBy})
 	switch {
-	case apierrors.IsNotFound(err):
+	case gone(err):
 		return nil, result{left: true}
 	case err != nil:
 		return nil, result{err: fmt.Errorf("patch: %w", err)}
@@ -406,6 +430,8 @@ func (t *turn) account(found finding) step {
 		switch {
 		case t.Action == v1alpha1.ActionKeep, t.sweep.done[name]:
 			done++
+		case t.sweep.left[name]:
+			left++
 		case t.sweep.failed[name] != nil:
 			progress.Failed++
 		case t.sweep.deleting[name] != "":

@@ -22,8 +22,9 @@ type sweeps struct {
 
 // sweep is one effect's way through its objects.
 type sweep struct {
-	// done are the names of the objects that are done, which the watch may not have told yet.
-	done map[string]bool
+	// done and left are the names of the objects that are done, and of those that somebody else has changed, which the
+	// watch may not have told yet.
+	done, left map[string]bool
 
 	// failed are those that could not be done in this round, and why.
 	failed map[string]error
@@ -56,7 +57,7 @@ func (s *sweeps) of(transition client.ObjectKey, effect string) *sweep {
 	defer s.mu.Unlock()
 	effects := s.all[transition]
 	if effects[effect] == nil {
-		effects[effect] = &sweep{done: map[string]bool{}, failed: map[string]error{}, deleting: map[string]string{}}
+		effects[effect] = &sweep{done: map[string]bool{}, left: map[string]bool{}, failed: map[string]error{}, deleting: map[string]string{}}
 	}
 	return effects[effect]
 }

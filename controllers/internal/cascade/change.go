@@ -11,7 +11,6 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/fieldpath"
@@ -64,7 +63,9 @@ func (t *Turn) Judge(ctx context.Context, object *unstructured.Unstructured) (Ve
 	if strips {
 		return Act, nil
 	}
-	if !t.refers(object.Object, t.To) {
+	// What an earlier effect of this Transition has changed was this one's, too, at the decision.
+	ours := t.Action != v1alpha1.ActionDelete && strings.HasPrefix(object.GetAnnotations()[v1alpha1.AnnotationEffects], t.mark())
+	if !ours && !t.refers(object.Object, t.To) {
 		return Left, nil
 	}
 	ok, err := t.matches(ctx, object.Object, t.Person)
@@ -200,7 +201,10 @@ func (t *Turn) anonymize(object *unstructured.Unstructured) error {
 		return err
 	}
 	identity := t.Person.Identity
-	made, _ := fieldpath.Anonymize(object.Object, t.reference, t.fields, t.To.has, t.Person.wordOf)
+	var made []fieldpath.Link
+	if t.refers(object.Object, t.To) { // Else only the links go: what else names somebody there names somebody else.
+		made, _ = fieldpath.Anonymize(object.Object, t.reference, t.fields, t.To.has, t.Person.wordOf)
+	}
 	linkedTo := slices.DeleteFunc(targets.Links(object), func(other string) bool { return other == identity })
 	if t.Person.Deleted {
 		delete(all, identity)
@@ -272,10 +276,4 @@ func NamesOf(look targets.Look, frozen Frozen) []string {
 		}
 	}
 	return names
-}
-
-// UIDOf is for preconditions.
-func UIDOf(object *unstructured.Unstructured) *types.UID {
-	uid := object.GetUID()
-	return &uid
 }

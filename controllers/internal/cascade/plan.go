@@ -153,6 +153,11 @@ func (p *planning) resources(ctx context.Context, planned *v1alpha1.PlannedEffec
 	}
 	to := effect.To(p.person)
 	if base := effect.Base(); base != "" {
+		if _, known := p.names[base]; !known {
+			if err := p.findBase(ctx, base); err != nil {
+				return err
+			}
+		}
 		names, known := p.names[base]
 		if !known {
 			return nil
@@ -174,6 +179,18 @@ func (p *planning) resources(ctx context.Context, planned *v1alpha1.PlannedEffec
 	p.names[planned.Effect] = names
 	freezeInto(p, planned, found)
 	return nil
+}
+
+// findBase finds the objects of an effect on which another one depends and which this change does not start.
+func (p *planning) findBase(ctx context.Context, base string) error {
+	effects := p.Policy.Object.Spec.Effects
+	i := slices.IndexFunc(effects, func(e v1alpha1.Effect) bool { return e.Name == base })
+	if i < 0 {
+		return nil
+	}
+	budget := p.budget
+	defer func() { p.budget = budget }()
+	return p.resources(ctx, &v1alpha1.PlannedEffect{Effect: base, Action: v1alpha1.ActionKeep, Definition: effects[i]})
 }
 
 func freezeInto[T metav1.Object](p *planning, planned *v1alpha1.PlannedEffect, objects []T) {

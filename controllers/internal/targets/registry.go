@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -33,9 +36,10 @@ var (
 // Registry watches the sources that somebody demands.
 type Registry struct {
 	lifetime context.Context //nolint:containedctx // Watches live as long as the operator, not as the pass that starts them.
-	config   *rest.Config
 	mapper   meta.RESTMapper
 	clock    clock.Clock
+	connect  func(account) (dynamic.Interface, error)
+	discover func() (discovery.ServerResourcesInterface, error)
 
 	mu       sync.Mutex
 	sources  map[Source]*entry
@@ -57,8 +61,10 @@ type entry struct {
 // New makes a registry whose watches end with ctx.
 func New(ctx context.Context, config *rest.Config, mapper meta.RESTMapper, c clock.Clock) *Registry {
 	return &Registry{
-		lifetime: ctx, config: config, mapper: mapper, clock: c,
-		sources: map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
+		lifetime: ctx, mapper: mapper, clock: c,
+		connect:  func(a account) (dynamic.Interface, error) { return connect(config, a) },
+		discover: sync.OnceValues(func() (discovery.ServerResourcesInterface, error) { return discovery.NewDiscoveryClientForConfig(config) }),
+		sources:  map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
 		tell: func(Source) {},
 	}
 }
@@ -120,7 +126,7 @@ func (r *Registry) require(owner string, source Source, needs Needs) {
 
 func (r *Registry) start(source Source, needs Needs) *watch {
 	return startWatch(r.lifetime, r.clock, needs,
-		func() (dynamic.ResourceInterface, error) { return r.Objects(source) },
+		func(doubt bool) (dynamic.ResourceInterface, error) { return r.find(source, doubt) },
 		func() { r.changed(source) })
 }
 
@@ -227,18 +233,69 @@ func (l Look) by(index, key string) []*unstructured.Unstructured {
 
 // Objects acts on a source's objects as its account.
 func (r *Registry) Objects(source Source) (dynamic.ResourceInterface, error) {
-	mapping, err := r.mapper.RESTMapping(source.Kind.GroupKind(), source.Kind.Version)
-	if err != nil {
-		return nil, fmt.Errorf("find kind %s of %s: %w", source.Kind.Kind, source.Kind.GroupVersion(), err)
+	r.mu.Lock()
+	e := r.sources[source]
+	r.mu.Unlock()
+	if e != nil {
+		if objects := e.current.found(); objects != nil {
+			return objects, nil
+		}
 	}
-	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return nil, ErrClusterScoped
+	return r.find(source, false)
+}
+
+// find finds out where a source's objects are. The mapper remembers of a kind what it was when it was first asked for: in doubt
+// the API server is asked what it is now.
+func (r *Registry) find(source Source, doubt bool) (dynamic.ResourceInterface, error) {
+	where := r.remembered
+	if doubt {
+		where = r.served
+	}
+	resource, err := where(source.Kind)
+	if err != nil {
+		return nil, err
 	}
 	as, err := r.as(account{namespace: source.Namespace, name: source.Account})
 	if err != nil {
 		return nil, err
 	}
-	return as.Resource(mapping.Resource).Namespace(source.Namespace), nil
+	return as.Resource(resource).Namespace(source.Namespace), nil
+}
+
+func (r *Registry) remembered(kind schema.GroupVersionKind) (schema.GroupVersionResource, error) {
+	mapping, err := r.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return schema.GroupVersionResource{}, fmt.Errorf("find kind %s of %s: %w", kind.Kind, kind.GroupVersion(), err)
+	}
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return schema.GroupVersionResource{}, ErrClusterScoped
+	}
+	return mapping.Resource, nil
+}
+
+func (r *Registry) served(kind schema.GroupVersionKind) (schema.GroupVersionResource, error) {
+	client, err := r.discover()
+	if err != nil {
+		return schema.GroupVersionResource{}, fmt.Errorf("find kind %s of %s: %w", kind.Kind, kind.GroupVersion(), err)
+	}
+	list, err := client.ServerResourcesForGroupVersion(kind.GroupVersion().String())
+	if err != nil && !apierrors.IsNotFound(err) {
+		return schema.GroupVersionResource{}, fmt.Errorf("find kind %s of %s: %w", kind.Kind, kind.GroupVersion(), err)
+	}
+	if list == nil {
+		list = &metav1.APIResourceList{}
+	}
+	for i := range list.APIResources {
+		resource := &list.APIResources[i]
+		switch {
+		case resource.Kind != kind.Kind || strings.Contains(resource.Name, "/"): // a subresource shows the kind of its owner
+		case !resource.Namespaced:
+			return schema.GroupVersionResource{}, ErrClusterScoped
+		default:
+			return kind.GroupVersion().WithResource(resource.Name), nil
+		}
+	}
+	return schema.GroupVersionResource{}, &meta.NoKindMatchError{GroupKind: kind.GroupKind(), SearchedVersions: []string{kind.Version}}
 }
 
 // as is a client that acts as a service account, under the account's rights and not the operator's.
@@ -248,14 +305,18 @@ func (r *Registry) as(a account) (dynamic.Interface, error) {
 	if client := r.accounts[a]; client != nil {
 		return client, nil
 	}
-	config := rest.CopyConfig(r.config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + a.namespace + ":" + a.name}
-	client, err := dynamic.NewForConfig(config)
+	client, err := r.connect(a)
 	if err != nil {
 		return nil, fmt.Errorf("act as service account %s: %w", a.name, err)
 	}
 	r.accounts[a] = client
 	return client, nil
+}
+
+func connect(config *rest.Config, a account) (dynamic.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + a.namespace + ":" + a.name}
+	return dynamic.NewForConfig(config)
 }
 
 // Missing tells whether a source is not known because the cluster does not have its kind.

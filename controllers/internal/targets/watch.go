@@ -14,40 +14,41 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 )
 
-// patience is how the listing of a kind is tried again: soon at first, and at least twice a minute.
-var patience = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 8, Cap: 30 * time.Second}
+// patience is how the listing of a kind is tried again: soon at first, and at least four times a minute. Nobody tells when an
+// account is given a right.
+var patience = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 8, Cap: 15 * time.Second}
 
 // watch keeps one store up to date.
 type watch struct {
 	store   *store
-	resolve func() (dynamic.ResourceInterface, error)
+	find    find
 	changed func()
 	clock   clock.Clock
 	kick    chan struct{}
+	lost    chan struct{}
 	stop    context.CancelFunc
 
-	mu     sync.Mutex
-	listed bool
-	synced bool
-	err    error
+	mu      sync.Mutex
+	objects dynamic.ResourceInterface
+	synced  bool
+	err     error
 }
 
-func startWatch(ctx context.Context, c clock.Clock, needs Needs, resolve func() (dynamic.ResourceInterface, error), changed func()) *watch {
+// find finds out where the objects are; in doubt not from memory.
+type find func(doubt bool) (dynamic.ResourceInterface, error)
+
+func startWatch(ctx context.Context, c clock.Clock, needs Needs, find find, changed func()) *watch {
 	ctx, stop := context.WithCancel(ctx)
-	w := &watch{resolve: resolve, changed: changed, clock: c, stop: stop, kick: make(chan struct{}, 1)}
+	w := &watch{find: find, changed: changed, clock: c, stop: stop, kick: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 	w.store = newStore(needs, w.replaced)
 	go w.run(ctx)
 	return w
 }
 
-func (w *watch) replaced() {
-	w.mu.Lock()
-	w.listed = true
-	w.mu.Unlock()
-	w.set(true, nil)
-}
+func (w *watch) replaced() { w.set(true, nil) }
 
 // set notes how the watch does. Objects that were listed once stay known while the watch fails, but nothing is decided
 // on them: state says so.
@@ -72,32 +73,60 @@ func (w *watch) retry() {
 	if _, err := w.state(); err == nil {
 		return
 	}
+	signal(w.kick)
+}
+
+func signal(to chan<- struct{}) {
 	select {
-	case w.kick <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
 
-// run lists and watches until ctx ends. A kick starts over.
+// found are where the objects were when they were last looked for; nil where they were not found.
+func (w *watch) found() dynamic.ResourceInterface {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.objects
+}
+
+// run lists and watches until ctx ends. A kick starts over at once.
 func (w *watch) run(ctx context.Context) {
 	delay := patience
-	for ctx.Err() == nil {
-		attempt, cancel := context.WithCancel(ctx)
-		objects, err := w.resolve()
-		var again <-chan time.Time
-		if err != nil {
-			w.note(ctx, err)
-			again = w.clock.After(delay.Step())
-		} else {
+	for doubt := false; ctx.Err() == nil; doubt = true {
+		if kicked := w.attempt(ctx, doubt); kicked {
 			delay = patience
-			go w.reflector(objects).RunWithContext(attempt)
+			continue
 		}
 		select {
 		case <-ctx.Done():
 		case <-w.kick:
-		case <-again:
+			delay = patience
+		case <-w.clock.After(delay.Step()):
 		}
-		cancel()
+	}
+}
+
+// attempt lists and watches until it is kicked, or until the kind is not where it was found.
+func (w *watch) attempt(ctx context.Context, doubt bool) (kicked bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	objects, err := w.find(doubt)
+	w.mu.Lock()
+	w.objects = objects
+	w.mu.Unlock()
+	if err != nil {
+		w.note(ctx, err)
+		return false
+	}
+	go w.reflector(objects).RunWithContext(ctx)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.lost:
+		return false
+	case <-w.kick:
+		return true
 	}
 }
 
@@ -113,22 +142,22 @@ func (w *watch) reflector(objects dynamic.ResourceInterface) *cache.Reflector {
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
 			events, err := objects.Watch(ctx, options)
 			w.note(ctx, err)
+			if resumed := !ptr.Deref(options.SendInitialEvents, false); err == nil && resumed && ctx.Err() == nil {
+				w.set(true, nil)
+			}
 			return events, err //nolint:wrapcheck // The reflector looks at the kind of error.
 		},
 	}, &unstructured.Unstructured{}, w.store, cache.ReflectorOptions{Logger: &silence, Backoff: &backoff, Name: "targets"})
 }
 
-// note keeps an error that says something about the kind or the account, until it is over. What only interrupts a watch is
-// nobody's news: the reflector goes on.
+// note keeps an error that says something about the kind or the account, until it is over: until the objects have been listed
+// anew, or a watch goes on where it was interrupted. What only interrupts a watch is nobody's news: the reflector goes on.
 func (w *watch) note(ctx context.Context, err error) {
-	w.mu.Lock()
-	listed := w.listed
-	w.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-	case err == nil && listed:
-		w.set(true, nil)
-	case err != nil && telling(err):
-		w.set(false, err)
+	if ctx.Err() != nil || err == nil || !telling(err) {
+		return
+	}
+	w.set(false, err)
+	if Missing(err) {
+		signal(w.lost)
 	}
 }
