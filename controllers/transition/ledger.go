@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
@@ -148,12 +149,14 @@ func (p *pass) remember(ctx context.Context) error {
 
 // writeLedger writes the status and then tells about it.
 func (p *pass) writeLedger(ctx context.Context) error {
-	was := meta.FindStatusCondition(p.before.Status.Conditions, v1alpha1.ConditionComplete)
+	was, is := meta.FindStatusCondition(p.before.Status.Conditions, v1alpha1.ConditionComplete), meta.FindStatusCondition(p.transition.Status.Conditions, v1alpha1.ConditionComplete)
+	if is.Status == metav1.ConditionFalse {
+		p.sweeps.explain(client.ObjectKeyFromObject(p.transition), is.Reason)
+	}
 	written, err := write.Status(ctx, p, p.before, p.transition)
 	if err != nil || !written {
 		return err
 	}
-	is := meta.FindStatusCondition(p.transition.Status.Conditions, v1alpha1.ConditionComplete)
 	if p.subject == nil || was != nil && was.Reason == is.Reason && was.Message == is.Message {
 		return nil
 	}

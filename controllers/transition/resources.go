@@ -18,6 +18,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/cascade"
+	"tenure.dev/tenure/controllers/internal/metrics"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/targets"
 )
@@ -236,8 +237,9 @@ func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bo
 				}
 				result := t.actOn(ctx, object)
 				mu.Lock()
-				t.sweep.keep(object.GetName(), result)
+				outcome := t.sweep.keep(object.GetName(), result)
 				mu.Unlock()
+				metrics.EffectActed(t.Action, outcome)
 			}
 		})
 	}
@@ -252,16 +254,20 @@ type result struct {
 	err      error
 }
 
-func (s *sweep) keep(name string, r result) {
+func (s *sweep) keep(name string, r result) (outcome string) {
 	switch {
 	case r.err != nil:
 		s.failed[name] = r.err
+		return metrics.EffectFailed
 	case r.deleting != "":
 		s.deleting[name] = r.deleting
+		return metrics.EffectWaiting
 	case r.left:
 		s.left[name] = true
+		return metrics.EffectLeft
 	default:
 		s.done[name] = true
+		return metrics.EffectDone
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/controllers/internal/metrics"
 )
 
 const (
@@ -18,6 +20,9 @@ const (
 type sweeps struct {
 	mu  sync.Mutex
 	all map[client.ObjectKey]map[string]*sweep
+
+	// reasons are why each is not done, for who watches the metrics.
+	reasons map[client.ObjectKey]string
 }
 
 // sweep is one effect's way through its objects.
@@ -69,6 +74,19 @@ func (s *sweeps) forget(transition client.ObjectKey) bool {
 	_, known := s.all[transition]
 	delete(s.all, transition)
 	return known
+}
+
+// explain keeps why a Transition is not done; empty: it is.
+func (s *sweeps) explain(transition client.ObjectKey, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	metrics.Cascades(transition.Namespace, s.reasons[transition], reason)
+	if s.reasons == nil {
+		s.reasons = map[client.ObjectKey]string{}
+	}
+	if s.reasons[transition] = reason; reason == "" {
+		delete(s.reasons, transition)
+	}
 }
 
 // pause ends a round: what failed is tried again later, ever later.

@@ -166,6 +166,7 @@ func owner(transition client.ObjectKey) string { return "Transition " + transiti
 
 // end lets go of what was kept for a Transition whose effects are at their end, or that is gone.
 func (r *Reconciler) end(transition client.ObjectKey) {
+	r.sweeps.explain(transition, "")
 	if r.sweeps.forget(transition) {
 		r.Sources.Demand(owner(transition), nil)
 	}

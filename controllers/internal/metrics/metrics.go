@@ -38,10 +38,20 @@ var (
 		Name: "tenure_grant_changes_total",
 		Help: "RoleBindings made, put right and taken away.",
 	}, []string{"operation"})
+
+	cascades = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "tenure_cascades",
+		Help: "Transitions of an organization whose effects are not all done, by the reason of their Complete condition.",
+	}, []string{"organization", "reason"})
+
+	effectObjects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenure_effect_objects_total",
+		Help: "Objects on which effects acted, by action and outcome.",
+	}, []string{"action", "outcome"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(users, lateness, transitions, blocked, grantChanges)
+	metrics.Registry.MustRegister(users, lateness, transitions, blocked, grantChanges, cascades, effectObjects)
 }
 
 // Users says how many users of an organization are in a state.
@@ -78,4 +88,30 @@ const (
 // GrantChanged counts an operation on a RoleBinding.
 func GrantChanged(operation string) {
 	grantChanges.WithLabelValues(operation).Inc()
+}
+
+// Cascades counts a Transition in or out of those whose effects are not all done for a reason. An empty reason is none.
+func Cascades(organization, before, now string) {
+	if before == now {
+		return
+	}
+	if before != "" {
+		cascades.WithLabelValues(organization, before).Dec()
+	}
+	if now != "" {
+		cascades.WithLabelValues(organization, now).Inc()
+	}
+}
+
+// Outcomes of an effect on one object.
+const (
+	EffectDone    = "done"
+	EffectLeft    = "left"
+	EffectWaiting = "waiting"
+	EffectFailed  = "failed"
+)
+
+// EffectActed counts what came of an effect on one object.
+func EffectActed(action v1alpha1.EffectAction, outcome string) {
+	effectObjects.WithLabelValues(string(action), outcome).Inc()
 }
