@@ -58,7 +58,10 @@ func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect
 		sweep.begin()
 	}
 	t, err := p.turn(ctx, planned, sweep)
-	if errors.Is(err, targets.ErrSynchronizing) {
+	switch {
+	case errors.Is(err, targets.ErrSlow):
+		return step{progress: p.progressOf(planned), again: guardPatience}, nil
+	case errors.Is(err, targets.ErrSynchronizing):
 		return step{progress: p.progressOf(planned), again: moment}, nil
 	}
 	if err != nil {

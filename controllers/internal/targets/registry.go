@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,9 +30,15 @@ var (
 	// ErrSynchronizing says that the objects of a source are being listed for the first time: ask again in a moment.
 	ErrSynchronizing = errors.New("its objects are being listed for the first time")
 
+	// ErrSlow is ErrSynchronizing, but for so long already that nobody should wait for it.
+	ErrSlow = fmt.Errorf("%w, and it takes long", ErrSynchronizing)
+
 	// ErrClusterScoped says that a kind is not of a namespace.
 	ErrClusterScoped = errors.New("the kind is not of a namespace")
 )
+
+// longListing is how long a plan waits for objects to be listed for the first time.
+const longListing = 15 * time.Second
 
 // Registry watches the sources that somebody demands.
 type Registry struct {
@@ -62,9 +69,11 @@ type entry struct {
 func New(ctx context.Context, config *rest.Config, mapper meta.RESTMapper, c clock.Clock) *Registry {
 	return &Registry{
 		lifetime: ctx, mapper: mapper, clock: c,
-		connect:  func(a account) (dynamic.Interface, error) { return connect(config, a) },
-		discover: sync.OnceValues(func() (discovery.ServerResourcesInterface, error) { return discovery.NewDiscoveryClientForConfig(config) }),
-		sources:  map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
+		connect: func(a account) (dynamic.Interface, error) { return connect(config, a) },
+		discover: sync.OnceValues(func() (discovery.ServerResourcesInterface, error) {
+			return discovery.NewDiscoveryClientForConfig(config)
+		}),
+		sources: map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
 		tell: func(Source) {},
 	}
 }
@@ -185,13 +194,19 @@ func (r *Registry) At(source Source, needs Needs) (Look, error) {
 	if err == nil && synced && e.current.store.needs.cover(needs) {
 		return Look{store: e.current.store}, nil
 	}
+	pending := e.current
 	if err == nil && e.next != nil {
+		pending = e.next
 		_, err = e.next.state()
 	}
-	if err == nil {
-		err = ErrSynchronizing
+	switch {
+	case err != nil:
+		return Look{}, err
+	case r.clock.Since(pending.started) > longListing:
+		return Look{}, ErrSlow
+	default:
+		return Look{}, ErrSynchronizing
 	}
-	return Look{}, err
 }
 
 // Referring are the objects with the value at the path.

@@ -30,6 +30,7 @@ type watch struct {
 	kick    chan struct{}
 	lost    chan struct{}
 	stop    context.CancelFunc
+	started time.Time
 
 	mu      sync.Mutex
 	objects dynamic.ResourceInterface
@@ -42,7 +43,7 @@ type find func(doubt bool) (dynamic.ResourceInterface, error)
 
 func startWatch(ctx context.Context, c clock.Clock, needs Needs, find find, changed func()) *watch {
 	ctx, stop := context.WithCancel(ctx)
-	w := &watch{find: find, changed: changed, clock: c, stop: stop, kick: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
+	w := &watch{find: find, changed: changed, clock: c, stop: stop, started: c.Now(), kick: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 	w.store = newStore(needs, w.replaced)
 	go w.run(ctx)
 	return w
