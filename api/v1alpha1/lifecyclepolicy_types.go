@@ -155,7 +155,7 @@ type Messages struct {
 }
 
 // EffectAction is what an effect does to each thing that it matches.
-// +kubebuilder:validation:Enum=Keep;Delete;Transfer;Unassign;Patch;Anonymize;Deactivate;Remove;Relink
+// +kubebuilder:validation:Enum=Keep;Delete;Transfer;Unassign;Patch;Anonymize;Deactivate;Remove;Relink;Unlink
 type EffectAction string
 
 const (
@@ -185,6 +185,9 @@ const (
 
 	// ActionRelink writes the person in again where an Anonymize effect took them out. Only plans have it.
 	ActionRelink EffectAction = "Relink"
+
+	// ActionUnlink takes out what links objects to an account that ends. Only plans have it.
+	ActionUnlink EffectAction = "Unlink"
 )
 
 // ResourceAction is what an effect on resources does.
@@ -403,10 +406,11 @@ type RelationsEffect struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.on) || !has(self.__true__)",message="give on once, with or without quotes",fieldPath=".on"
 // +kubebuilder:validation:XValidation:rule="[has(self.resources), has(self.memberships), has(self.relations)].exists_one(x, x)",message="give exactly one of resources, memberships and relations"
 type Effect struct {
-	// name of the effect, unique in the policy.
+	// name of the effect, unique in the policy, without commas and white space: holds and annotations list it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^,\\\\s]+$')",message="the name of an effect must not contain commas or white space"
 	Name string `json:"name,omitempty"`
 
 	// on lists the states of the user that start the effect when they are entered; Deactivated when left out.

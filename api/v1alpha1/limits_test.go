@@ -377,7 +377,7 @@ func limitsOf(t *testing.T, kind string) []limit {
 				return object{"effect": fmt.Sprint("n", i), "action": "Keep", "targets": int64(0)}
 			}),
 			required(name("spec.plan[0].effect")),
-			required(word("spec.plan[0].action", "Keep", "Delete", "Transfer", "Unassign", "Patch", "Anonymize", "Deactivate", "Remove", "Relink")),
+			required(word("spec.plan[0].action", "Keep", "Delete", "Transfer", "Unassign", "Patch", "Anonymize", "Deactivate", "Remove", "Relink", "Unlink")),
 			name("spec.plan[0].kind"), number("spec.plan[0].targets", 0, maxInt32), name("spec.plan[0].successor"),
 			list("spec.plan[0].candidates", 0, 32, anyName), name("spec.plan[0].candidates[0]"), text("spec.plan[0].frozen", 700000),
 		}

@@ -42,7 +42,8 @@ const (
 	// run again when status is lost: a hold that was released since must not come back.
 	AnnotationComplete = "tenure.dev/complete"
 
-	// AnnotationTransition names, on an object that an effect changed, the Transition that did it.
+	// AnnotationTransition names, on an object that an effect changed, the Transition that did it: by its name, or, of a
+	// removal, by its UID, because the name has the person's in it.
 	AnnotationTransition = "tenure.dev/transition"
 
 	// AnnotationEffects lists, on an object that an effect changed, the effects of that Transition which are done with it,

@@ -116,7 +116,7 @@ func TestColumns(t *testing.T) {
 				[]string{"Type", "Leader", "Active", "Total"},
 				[]string{"Program", "olivia", "12", "17"},
 			},
-			wide: columns{[]string{"Staffed"}, []string{"True"}},
+			wide: columns{[]string{"Acting", "Staffed"}, []string{"true", "True"}},
 		},
 		"Membership": {
 			narrow: columns{

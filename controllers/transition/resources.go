@@ -81,6 +81,7 @@ func (p *pass) turn(ctx context.Context, planned *v1alpha1.PlannedEffect, sweep 
 	if err != nil {
 		return nil, err
 	}
+	effect.Name = planned.Effect
 	t := &turn{
 		Turn: &cascade.Turn{Resources: effect, Transition: p.transition, Action: planned.Action, Person: p.person, To: effect.To(p.person)},
 		pass: p, planned: planned, sweep: sweep,

@@ -49,23 +49,16 @@ func (t *Turn) Judge(ctx context.Context, object *unstructured.Unstructured) (Ve
 	if t.isDone(object) {
 		return Done, nil
 	}
-	if t.Action == v1alpha1.ActionRelink {
-		switch {
-		case linked(object, t.Person):
-			return Act, nil
-		case t.isSigned(object):
-			return Done, nil // Another effect has linked all that there was.
-		default:
-			return Left, nil
-		}
-	}
-	strips := t.Action == v1alpha1.ActionAnonymize && t.Person.Deleted && linked(object, t.Person)
-	if strips {
+	switch {
+	case followsLinks(t.Action) && linked(object, t.Person):
 		return Act, nil
-	}
+	case followsLinks(t.Action) && t.isSigned(object):
+		return Done, nil // Another effect of this Transition has followed the last link.
+	case followsLinks(t.Action):
+		return Left, nil
 	// What an earlier effect of this Transition has changed was this one's, too, at the decision.
-	ours := t.Action != v1alpha1.ActionDelete && strings.HasPrefix(object.GetAnnotations()[v1alpha1.AnnotationEffects], t.mark())
-	if !ours && !t.refers(object.Object, t.To) {
+	case t.Action != v1alpha1.ActionDelete && t.isSigned(object):
+	case !t.refers(object.Object, t.To):
 		return Left, nil
 	}
 	ok, err := t.matches(ctx, object.Object, t.Person)
@@ -118,6 +111,8 @@ func (t *Turn) Change(object *unstructured.Unstructured, receiver *v1alpha1.User
 		err = t.anonymize(changed)
 	case v1alpha1.ActionRelink:
 		err = t.relink(changed)
+	case v1alpha1.ActionUnlink:
+		err = t.unlink(changed)
 	case v1alpha1.ActionKeep, v1alpha1.ActionDelete, v1alpha1.ActionDeactivate, v1alpha1.ActionRemove:
 	}
 	if err != nil {
@@ -135,7 +130,12 @@ func (t *Turn) sign(object *unstructured.Unstructured) {
 	} else if strings.HasPrefix(before, t.mark()) {
 		effects = before + "," + t.Name
 	}
-	annotate(object, v1alpha1.AnnotationTransition, t.Transition.Name)
+	// The Transition's name has the person's in it, which must not stay on what the person is taken out of.
+	by := t.Transition.Name
+	if t.Transition.Spec.To == v1alpha1.StateRemoved {
+		by = string(t.Transition.UID)
+	}
+	annotate(object, v1alpha1.AnnotationTransition, by)
 	annotate(object, v1alpha1.AnnotationEffects, effects)
 }
 
@@ -196,26 +196,34 @@ func (l links) writeTo(object *unstructured.Unstructured) error {
 
 // anonymize takes the person out, and leaves a link to the account unless that ends.
 func (t *Turn) anonymize(object *unstructured.Unstructured) error {
+	made, _ := fieldpath.Anonymize(object.Object, t.reference, t.fields, t.To.has, t.Person.wordOf)
+	if t.Person.Deleted {
+		return nil
+	}
 	all, err := linksOf(object)
 	if err != nil {
 		return err
 	}
 	identity := t.Person.Identity
-	var made []fieldpath.Link
-	if t.refers(object.Object, t.To) { // Else only the links go: what else names somebody there names somebody else.
-		made, _ = fieldpath.Anonymize(object.Object, t.reference, t.fields, t.To.has, t.Person.wordOf)
-	}
-	linkedTo := slices.DeleteFunc(targets.Links(object), func(other string) bool { return other == identity })
-	if t.Person.Deleted {
+	all[identity] = append(all[identity], slices.DeleteFunc(made, func(l fieldpath.Link) bool { return l.Was == "" || !t.returns(l) })...)
+	if len(all[identity]) == 0 {
 		delete(all, identity)
-	} else {
-		linkedTo = append(linkedTo, identity)
-		all[identity] = append(all[identity], slices.DeleteFunc(made, func(l fieldpath.Link) bool { return l.Was == "" || !t.returns(l) })...)
-		if len(all[identity]) == 0 {
-			delete(all, identity)
-		}
 	}
-	annotate(object, v1alpha1.AnnotationUserUID, strings.Join(linkedTo, ","))
+	if !linked(object, t.Person) {
+		annotate(object, v1alpha1.AnnotationUserUID, strings.Join(append(targets.Links(object), identity), ","))
+	}
+	return all.writeTo(object)
+}
+
+// unlink takes out what links an object to the person.
+func (t *Turn) unlink(object *unstructured.Unstructured) error {
+	all, err := linksOf(object)
+	if err != nil {
+		return err
+	}
+	delete(all, t.Person.Identity)
+	others := slices.DeleteFunc(targets.Links(object), func(identity string) bool { return identity == t.Person.Identity })
+	annotate(object, v1alpha1.AnnotationUserUID, strings.Join(others, ","))
 	return all.writeTo(object)
 }
 
@@ -257,9 +265,7 @@ func (t *Turn) relink(object *unstructured.Unstructured) error {
 	if all[identity] = others; len(others) > 0 {
 		return all.writeTo(object)
 	}
-	delete(all, identity)
-	annotate(object, v1alpha1.AnnotationUserUID, strings.Join(slices.DeleteFunc(targets.Links(object), func(other string) bool { return other == identity }), ","))
-	return all.writeTo(object)
+	return t.unlink(object)
 }
 
 // stillAnonymous tells whether a field holds what the effect wrote: what somebody has written since is not overwritten.

@@ -102,10 +102,10 @@ func turn(t rapid.TB, definition string) *cascade.Turn {
 	}
 }
 
-// returned is the turn of the effect's way back.
-func returned(of *cascade.Turn, in string) *cascade.Turn {
+// returned is the turn of the effect's way back, in the Transition user.alice.3.
+func returned(of *cascade.Turn) *cascade.Turn {
 	back := *of
-	back.Action, back.Transition = v1alpha1.ActionRelink, transition(in)
+	back.Action, back.Transition = v1alpha1.ActionRelink, transition("user.alice.3")
 	return &back
 }
 
@@ -145,7 +145,7 @@ func TestJudge(t *testing.T) {
 		patch     = `{reference: {fieldPath: spec.author}, action: Patch, patch: {spec: {open: false}}}`
 		forget    = `{reference: {fieldPath: spec.author}, action: Anonymize, fields: [{path: spec.author, value: Removed User, onReturn: Relink}]}`
 		byMail    = `{reference: {fieldPath: spec.author, value: Email}, action: Delete}`
-		open      = `{reference: {fieldPath: spec.author}, action: Delete, match: "object.spec.open && user.spec.userType == 'Employee'"}`
+		open      = `{reference: {fieldPath: spec.author}, action: Delete, match: "object.spec.open && user.spec.userType == 'Employee' && user.kind == 'User'"}`
 		forgetOld = `{reference: {fieldPath: spec.author}, action: Anonymize, match: object.spec.open, fields: [{path: spec.author, value: Removed User}]}`
 
 		hers   = `spec: {author: alice, open: true}`
@@ -185,9 +185,10 @@ func TestJudge(t *testing.T) {
 		// Links.
 		"a link is no reference":                        {remove, linked, nil, left},
 		"taken out earlier, and not referring any more": {forget, linked, nil, left},
-		"the account ends: the link goes":               {forget, linked, ending, act},
-		"also where it does not match":                  {forgetOld, linked, ending, act},
-		"the link of another account stays":             {forget, other, ending, left},
+		"the account ends: the link goes":               {forget, linked, unlinking, act},
+		"also where it does not match":                  {forgetOld, linked, unlinking, act},
+		"and what is only linked names somebody else":   {forget, linked, ending, left},
+		"the link of another account stays":             {forget, other, unlinking, left},
 		"the end of an account deletes no linked thing": {remove, linked, ending, left},
 		"the account returns":                           {forget, linked, returning, act},
 		"the account returns, and refers by itself":     {forget, hers, returning, left},
@@ -207,6 +208,7 @@ func TestJudge(t *testing.T) {
 }
 
 func ending(t *cascade.Turn)    { t.Person = ended(t.Person) }
+func unlinking(t *cascade.Turn) { t.Person, t.Action = ended(t.Person), v1alpha1.ActionUnlink }
 func returning(t *cascade.Turn) { t.Action = v1alpha1.ActionRelink }
 
 // TestJudgeTellsWhatCannotBeJudged: an object is not passed over because the expression does not go with it.
@@ -393,7 +395,7 @@ func TestWhoReturnsIsLinkedAgain(t *testing.T) {
 	if text := gone.GetAnnotations()[v1alpha1.AnnotationAnonymized]; strings.Contains(strings.ReplaceAll(text, "identity-of-alice", ""), "alice") {
 		t.Errorf("the annotation names the person: %s", text)
 	}
-	back := mustChange(t, returned(leave, "user.alice.3"), gone)
+	back := mustChange(t, returned(leave), gone)
 	if diff := cmp.Diff(note(t, conversation).Object, content(back)); diff != "" {
 		t.Errorf("after the return (-want +got):\n%s", diff)
 	}
@@ -410,7 +412,7 @@ func TestWhoReturnsIsNamedAsNow(t *testing.T) {
 	gone := mustChange(t, leave, note(t, conversation))
 	married := alice()
 	married.Spec.DisplayName, married.Spec.Email = "Alice Berg", ""
-	back := returned(leave, "user.alice.3")
+	back := returned(leave)
 	back.Person = person(t, married)
 	want := note(t, `spec: {title: x, comments: [
 		{by: alice, name: Alice Berg, text: one},
@@ -445,9 +447,27 @@ func TestWhatCannotOrMustNotBeLinked(t *testing.T) {
 			if test.since != nil {
 				test.since(gone.Object["spec"].(map[string]any))
 			}
-			back := mustChange(t, returned(turn(t, test.policy), "user.alice.3"), gone)
+			back := mustChange(t, returned(turn(t, test.policy)), gone)
 			if diff := cmp.Diff(note(t, test.want).Object, content(back)); diff != "" {
 				t.Errorf("after the return (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestWhatCannotReturnIsNotKept: the object says whose it was, and no more.
+func TestWhatCannotReturnIsNotKept(t *testing.T) {
+	for name, test := range map[string]struct{ definition, written string }{
+		"by the policy":           {titled("Keep"), `spec: {title: alice}`},
+		"no name of the person's": {`{reference: {fieldPath: spec.a}, action: Anonymize, fields: [{path: spec.title, value: x, onReturn: Relink}]}`, `spec: {a: alice, title: Ally}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := mustChange(t, turn(t, test.definition), note(t, test.written))
+			if diff := cmp.Diff([]string{"identity-of-alice"}, linksOf(gone)); diff != "" {
+				t.Errorf("links (-want +got):\n%s", diff)
+			}
+			if text, is := gone.GetAnnotations()[v1alpha1.AnnotationAnonymized]; is {
+				t.Errorf("it keeps %s", text)
 			}
 		})
 	}
@@ -473,7 +493,7 @@ func TestSeveralEffectsOnOneObjectAreAllLinkedAgain(t *testing.T) {
 				t.Errorf("links (-want +got):\n%s", diff)
 			}
 			for _, leave := range order {
-				back := returned(leave, "user.alice.3")
+				back := returned(leave)
 				verdict, err := back.Judge(t.Context(), object)
 				if err != nil || verdict != cascade.Act {
 					t.Fatalf("verdict of %s is %d (%v), want %d", back.Name, verdict, err, cascade.Act)
@@ -496,8 +516,8 @@ func TestAnEffectThatFindsNothingToLinkIsDone(t *testing.T) {
 	title, comments := turn(t, titled("Relink")), turn(t, forgetting)
 	title.Name = "titles"
 	object := mustChange(t, title, note(t, `spec: {title: alice, comments: []}`))
-	object = mustChange(t, returned(title, "user.alice.3"), object)
-	if verdict, err := returned(comments, "user.alice.3").Judge(t.Context(), object); err != nil || verdict != cascade.Done {
+	object = mustChange(t, returned(title), object)
+	if verdict, err := returned(comments).Judge(t.Context(), object); err != nil || verdict != cascade.Done {
 		t.Errorf("verdict is %d (%v), want %d", verdict, err, cascade.Done)
 	}
 }
@@ -514,7 +534,9 @@ func TestAnAccountThatEndsLeavesNoLink(t *testing.T) {
 
 	ends := *aliceLeaves
 	ends.Person, ends.Transition = ended(aliceLeaves.Person), transition("user.alice.3")
-	after := mustChange(t, &ends, gone)
+	unlinks := ends
+	unlinking(&unlinks)
+	after := mustChange(t, &unlinks, gone)
 	if diff := cmp.Diff(content(gone), content(after)); diff != "" {
 		t.Errorf("the end of a removed account changes the content (-before +after):\n%s", diff)
 	}
@@ -547,7 +569,7 @@ func contentText(t rapid.TB, object *unstructured.Unstructured) string {
 func TestABrokenAnnotationIsToldAbout(t *testing.T) {
 	object := note(t, conversation)
 	object.SetAnnotations(map[string]string{v1alpha1.AnnotationAnonymized: "{", v1alpha1.AnnotationUserUID: "identity-of-alice"})
-	for _, turn := range []*cascade.Turn{turn(t, forgetting), returned(turn(t, forgetting), "user.alice.3")} {
+	for _, turn := range []*cascade.Turn{turn(t, forgetting), returned(turn(t, forgetting))} {
 		if changed, err := turn.Change(object, nil); err == nil || changed != nil || !strings.Contains(err.Error(), v1alpha1.AnnotationAnonymized) {
 			t.Errorf("%s: got %v (%v), want an error that names the annotation", turn.Action, changed, err)
 		}
@@ -573,8 +595,10 @@ func TestPeopleComeAndGo(t *testing.T) {
 				continue
 			case next == here:
 				step.Action = v1alpha1.ActionRelink
+			case next == over && state[who] == removed:
+				unlinking(step)
 			case next == over:
-				step.Person = ended(step.Person)
+				ending(step)
 			}
 			state[who] = next
 			if verdict, err := step.Judge(t.Context(), object); err != nil || verdict != cascade.Act {

@@ -207,8 +207,8 @@ func (r *Resources) matches(ctx context.Context, object map[string]any, person *
 	return ok, nil
 }
 
-// Candidates are the objects that refer as the effect says, and, where it has to do with links, those that are linked to the
-// person. They are the look's own.
+// Candidates are the objects that refer as the effect says, or, where it follows links, those that are linked to the person.
+// They are the look's own.
 func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, person *Person, to Referred) []*unstructured.Unstructured {
 	var found []*unstructured.Unstructured
 	seen := map[string]bool{}
@@ -220,10 +220,8 @@ func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, 
 			}
 		}
 	}
-	if followsLinks(action, person) {
+	if followsLinks(action) {
 		add(look.LinkedTo(person.Identity))
-	}
-	if action == v1alpha1.ActionRelink {
 		return found
 	}
 	for _, value := range to.values {
@@ -235,19 +233,20 @@ func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, 
 // Targets are those candidates that the effect concerns. One about which the expression cannot say anything is among them: it
 // is not passed over in silence, but fails when its turn comes.
 func (r *Resources) Targets(ctx context.Context, look targets.Look, action v1alpha1.EffectAction, person *Person, to Referred) []*unstructured.Unstructured {
-	return slices.DeleteFunc(r.Candidates(look, action, person, to), func(object *unstructured.Unstructured) bool {
-		if followsLinks(action, person) && linked(object, person) {
-			return false
-		}
+	candidates := r.Candidates(look, action, person, to)
+	if followsLinks(action) {
+		return candidates
+	}
+	return slices.DeleteFunc(candidates, func(object *unstructured.Unstructured) bool {
 		ok, err := r.matches(ctx, object.Object, person)
 		return err == nil && !ok
 	})
 }
 
-// followsLinks tells whether an effect acts on what the person was taken out of, whatever the expression says of it: it links
-// that again, or takes the links out.
-func followsLinks(action v1alpha1.EffectAction, person *Person) bool {
-	return action == v1alpha1.ActionRelink || action == v1alpha1.ActionAnonymize && person.Deleted
+// followsLinks tells whether an action is about what the person was taken out of, whatever refers to the person by now: it
+// links that again, or takes the links out.
+func followsLinks(action v1alpha1.EffectAction) bool {
+	return action == v1alpha1.ActionRelink || action == v1alpha1.ActionUnlink
 }
 
 func linked(object *unstructured.Unstructured, person *Person) bool {

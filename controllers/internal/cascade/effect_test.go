@@ -80,7 +80,7 @@ func TestWhatNeedsOfAsksForIsEnough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := r.Targets(t.Context(), look(t, known, r), v1alpha1.ActionKeep, who, r.To(who))
+		found := r.Targets(t.Context(), known.look(t, r), v1alpha1.ActionKeep, who, r.To(who))
 		if diff := cmp.Diff([]string{"hello"}, names(found)); diff != "" {
 			t.Errorf("%s: targets (-want +got):\n%s", effects[i].Name, diff)
 		}
@@ -129,7 +129,8 @@ func TestTargets(t *testing.T) {
 		"what cannot be judged is not lost":     {stillOpen, v1alpha1.ActionDelete, who, nil, []string{"hers", "hers-strange"}},
 		"to be anonymised":                      {stillOpen, v1alpha1.ActionAnonymize, who, nil, []string{"hers", "hers-strange"}},
 		"to be linked again":                    {stillOpen, v1alpha1.ActionRelink, who, nil, []string{"linked", "linked-closed", "linked-hers-closed"}},
-		"the account ends":                      {stillOpen, v1alpha1.ActionAnonymize, ended(who), nil, []string{"hers", "hers-strange", "linked", "linked-closed", "linked-hers-closed"}},
+		"the account ends":                      {stillOpen, v1alpha1.ActionAnonymize, ended(who), nil, []string{"hers", "hers-strange"}},
+		"the account ends: links":               {stillOpen, v1alpha1.ActionUnlink, ended(who), nil, []string{"linked", "linked-closed", "linked-hers-closed"}},
 		"the account ends: others' work":        {stillOpen, v1alpha1.ActionDelete, ended(who), nil, []string{"hers", "hers-strange"}},
 		"what refers to an earlier effect's":    {about, v1alpha1.ActionDelete, who, []string{"bob", "alice@acme.example", "nobody"}, []string{"by-mail", "his"}},
 		"what refers to none of them":           {about, v1alpha1.ActionDelete, who, []string{"nobody"}, nil},
@@ -141,7 +142,9 @@ func TestTargets(t *testing.T) {
 			if test.objects != nil {
 				to = cascade.ToObjects(test.objects, nil)
 			}
-			found := r.Targets(t.Context(), look(t, registry(t, notes...), r), test.action, test.person, to)
+			known := registry(t, notes...)
+			known.Demand("the test", map[targets.Source]targets.Needs{r.Source: r.Needs})
+			found := r.Targets(t.Context(), known.look(t, r), test.action, test.person, to)
 			if diff := cmp.Diff(test.want, names(found), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("targets (-want +got):\n%s", diff)
 			}

@@ -1,11 +1,13 @@
 package cascade_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,37 +58,55 @@ func serve(t *testing.T, notes ...*unstructured.Unstructured) *rest.Config {
 	return &rest.Config{Host: server.URL}
 }
 
-// registry watches these notes.
-func registry(t *testing.T, notes ...*unstructured.Unstructured) *targets.Registry {
+// known is what a registry knows of the notes, by and by.
+type known struct {
+	*targets.Registry
+
+	news chan struct{}
+}
+
+// registry watches these notes as soon as somebody demands it.
+func registry(t *testing.T, notes ...*unstructured.Unstructured) known {
 	t.Helper()
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(noteKind, meta.RESTScopeNamespace)
-	return targets.New(t.Context(), serve(t, notes...), mapper, clock.RealClock{})
-}
-
-// look waits until the notes are known as the effect needs it.
-func look(t *testing.T, r *targets.Registry, effect *cascade.Resources) targets.Look {
-	t.Helper()
-	known := make(chan struct{}, 1)
-	r.OnChange(func(targets.Source) {
+	k := known{targets.New(t.Context(), serve(t, notes...), mapper, clock.RealClock{}), make(chan struct{}, 1)}
+	k.OnChange(func(targets.Source) {
 		select {
-		case known <- struct{}{}:
+		case k.news <- struct{}{}:
 		default:
 		}
 	})
-	r.Demand("the test", map[targets.Source]targets.Needs{effect.Source: effect.Needs})
+	return k
+}
+
+// wait asks until the answer is another than that objects are being listed.
+func (k known) wait(t *testing.T, ask func() error) {
+	t.Helper()
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
-		found, err := r.At(effect.Source, effect.Needs)
+		err := ask()
 		if err == nil {
-			return found
+			return
 		}
 		if !errors.Is(err, targets.ErrSynchronizing) {
 			t.Fatal(err)
 		}
 		select {
-		case <-known:
-		case <-t.Context().Done():
+		case <-k.news:
+		case <-patience.Done():
 			t.Fatal("the notes were not listed")
 		}
 	}
+}
+
+// look at the notes, which somebody has demanded as the effect needs it.
+func (k known) look(t *testing.T, effect *cascade.Resources) (found targets.Look) {
+	t.Helper()
+	k.wait(t, func() (err error) {
+		found, err = k.At(effect.Source, effect.Needs)
+		return err
+	})
+	return found
 }

@@ -43,7 +43,8 @@ func (p *Planner) Plan(ctx context.Context, s Situation) ([]v1alpha1.PlannedEffe
 	declared := s.Policy.Object.Spec.Effects
 	starting := lifecycle.EffectsOf(declared, s.User.Spec.UserType, s.Change, s.Departure)
 	relinks := lifecycle.Relinks(declared, s.Change, s.Departure)
-	if len(starting) == 0 && len(relinks) == 0 {
+	unlinks := lifecycle.Unlinks(declared, s.Change)
+	if len(starting)+len(relinks)+len(unlinks) == 0 {
 		return nil, nil
 	}
 	person, err := NewPerson(s.User, s.Identity, s.Change.Cause.Type == v1alpha1.TransitionDeleted)
@@ -51,7 +52,16 @@ func (p *Planner) Plan(ctx context.Context, s Situation) ([]v1alpha1.PlannedEffe
 		return nil, err
 	}
 	pass := &planning{Planner: p, Situation: s, person: person, names: map[string][]string{}, budget: mostFrozen}
-	return pass.plan(ctx, starting, relinks)
+	plan, err := pass.plan(ctx, starting)
+	if err != nil {
+		return nil, err
+	}
+	links, err := pass.links(ctx, v1alpha1.ActionRelink, relinks, func(e *v1alpha1.Effect) string { return e.Name })
+	if err != nil {
+		return nil, err
+	}
+	ends, err := pass.links(ctx, v1alpha1.ActionUnlink, unlinks, func(e *v1alpha1.Effect) string { return unlinkName(e.Resources.Kind) })
+	return slices.Concat(plan, links, ends), err
 }
 
 // planning is one pass of a Planner.
@@ -64,7 +74,7 @@ type planning struct {
 	budget int
 }
 
-func (p *planning) plan(ctx context.Context, starting, relinks []v1alpha1.Effect) ([]v1alpha1.PlannedEffect, error) {
+func (p *planning) plan(ctx context.Context, starting []v1alpha1.Effect) ([]v1alpha1.PlannedEffect, error) {
 	var plan []v1alpha1.PlannedEffect
 	for i := range starting {
 		planned, err := p.effect(ctx, &starting[i])
@@ -73,8 +83,14 @@ func (p *planning) plan(ctx context.Context, starting, relinks []v1alpha1.Effect
 		}
 		plan = append(plan, planned)
 	}
-	for i := range relinks {
-		planned := v1alpha1.PlannedEffect{Effect: relinks[i].Name, Action: v1alpha1.ActionRelink, Kind: relinks[i].Resources.Kind, Definition: relinks[i]}
+	return plan, nil
+}
+
+// links plans what becomes of the links that earlier effects left. Where there are none, there is nothing to tell.
+func (p *planning) links(ctx context.Context, action v1alpha1.EffectAction, effects []v1alpha1.Effect, name func(*v1alpha1.Effect) string) ([]v1alpha1.PlannedEffect, error) {
+	var plan []v1alpha1.PlannedEffect
+	for i := range effects {
+		planned := v1alpha1.PlannedEffect{Effect: name(&effects[i]), Action: action, Kind: effects[i].Resources.Kind, Definition: effects[i]}
 		if err := p.resources(ctx, &planned); err != nil {
 			return nil, err
 		}
@@ -83,6 +99,13 @@ func (p *planning) plan(ctx context.Context, starting, relinks []v1alpha1.Effect
 		}
 	}
 	return plan, nil
+}
+
+// unlinkName is the name of what takes the links out of the objects of a kind: no effect of a policy's, but in the ledger like
+// one.
+func unlinkName(kind string) string {
+	const prefix, longest = "unlink:", 63
+	return prefix + kind[:min(len(kind), longest-len(prefix))]
 }
 
 func (p *planning) effect(ctx context.Context, effect *v1alpha1.Effect) (v1alpha1.PlannedEffect, error) {

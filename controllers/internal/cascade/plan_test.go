@@ -161,31 +161,15 @@ func planning(t *testing.T, to v1alpha1.State, departure []*v1alpha1.Transition,
 }
 
 // plan waits until the notes are listed.
-func plan(t *testing.T, world *worldtest.World, known *targets.Registry, s cascade.Situation) []v1alpha1.PlannedEffect {
+func (k known) plan(t *testing.T, world *worldtest.World, s cascade.Situation) (plan []v1alpha1.PlannedEffect) {
 	t.Helper()
-	news := make(chan struct{}, 1)
-	known.OnChange(func(targets.Source) {
-		select {
-		case news <- struct{}{}:
-		default:
-		}
+	k.Demand("policy", cascade.NeedsOf("acme", "lifecycle", s.Policy.Object.Spec.Effects))
+	planner := cascade.Planner{Reader: world, Targets: k.Registry}
+	k.wait(t, func() (err error) {
+		plan, err = planner.Plan(t.Context(), s)
+		return err
 	})
-	known.Demand("policy", cascade.NeedsOf("acme", "lifecycle", s.Policy.Object.Spec.Effects))
-	planner := cascade.Planner{Reader: world, Targets: known}
-	for {
-		plan, err := planner.Plan(t.Context(), s)
-		if err == nil {
-			return plan
-		}
-		if !errors.Is(err, targets.ErrSynchronizing) {
-			t.Fatal(err)
-		}
-		select {
-		case <-news:
-		case <-t.Context().Done():
-			t.Fatal("the notes were not listed")
-		}
-	}
+	return plan
 }
 
 // planned is one line of a plan, as the record shows it.
@@ -251,7 +235,7 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			world, situation := planning(t, v1alpha1.StateDeactivated, nil, test.effects...)
-			got := plan(t, world, known, situation)
+			got := known.plan(t, world, situation)
 			if diff := cmp.Diff(test.want, linesOf(got)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
@@ -273,7 +257,7 @@ func TestASuccessorWithoutAccessIsNone(t *testing.T) {
 	world, situation := planning(t, v1alpha1.StateDeactivated, nil, leads)
 	situation.User.Spec.SuccessorRef.Name = "nobody"
 	want := []planned{{"leads", "Transfer", "Leader", "", frozenAs("*v1alpha1.Group-b"), 1, []string{"nobody"}}}
-	if diff := cmp.Diff(want, linesOf(plan(t, world, registry(t), situation))); diff != "" {
+	if diff := cmp.Diff(want, linesOf(registry(t).plan(t, world, situation))); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 }
@@ -288,7 +272,7 @@ func TestAPlanForTheReturn(t *testing.T) {
 
 	linked := note(t, `{metadata: {name: linked, annotations: {tenure.dev/user-uid: identity-of-alice}}, spec: {author: Removed User}}`)
 	for name, test := range map[string]struct {
-		known *targets.Registry
+		known known
 		want  []planned
 	}{
 		"of what she wrote": {registry(t, linked, note(t, `{metadata: {name: new}, spec: {author: alice}}`)), []planned{
@@ -298,7 +282,7 @@ func TestAPlanForTheReturn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			world, situation := planning(t, v1alpha1.StateActive, removed, posts, tasks)
-			if diff := cmp.Diff(test.want, linesOf(plan(t, world, test.known, situation))); diff != "" {
+			if diff := cmp.Diff(test.want, linesOf(test.known.plan(t, world, situation))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
@@ -308,7 +292,7 @@ func TestAPlanForTheReturn(t *testing.T) {
 // TestNothingIsPlannedOnAView that is not complete yet: the caller comes back.
 func TestNothingIsPlannedOnAView(t *testing.T) {
 	world, situation := planning(t, v1alpha1.StateDeactivated, nil, effect(t, "notes", `{reference: {fieldPath: spec.author}, action: Delete}`))
-	planner := cascade.Planner{Reader: world, Targets: registry(t)}
+	planner := cascade.Planner{Reader: world, Targets: registry(t).Registry}
 	if planned, err := planner.Plan(t.Context(), situation); !errors.Is(err, targets.ErrSynchronizing) || planned != nil {
 		t.Errorf("got %v (%v), want %v", planned, err, targets.ErrSynchronizing)
 	}
@@ -317,7 +301,7 @@ func TestNothingIsPlannedOnAView(t *testing.T) {
 // TestWithoutAPolicyThereIsNoPlan, and none where no effect starts.
 func TestWithoutAPolicyThereIsNoPlan(t *testing.T) {
 	world, situation := planning(t, v1alpha1.StateExpired, nil, effect(t, "notes", `{reference: {fieldPath: spec.author}, action: Delete}`))
-	planner := cascade.Planner{Reader: world, Targets: registry(t)}
+	planner := cascade.Planner{Reader: world, Targets: registry(t).Registry}
 	if planned, err := planner.Plan(t.Context(), situation); err != nil || planned != nil {
 		t.Errorf("another state: got %v (%v)", planned, err)
 	}

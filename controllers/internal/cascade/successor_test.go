@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -38,7 +37,7 @@ func people(names ...string) []client.Object {
 func group(kind, name string, priority int32, leader string) *v1alpha1.Group {
 	return &v1alpha1.Group{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "acme"},
-		Spec:       v1alpha1.GroupSpec{Type: kind, Priority: ptr.To(priority), LeaderRef: v1alpha1.Reference{Name: leader}},
+		Spec:       v1alpha1.GroupSpec{Type: kind, Priority: new(priority), LeaderRef: v1alpha1.Reference{Name: leader}},
 	}
 }
 
@@ -134,8 +133,8 @@ func TestCandidates(t *testing.T) {
 			team("a", 3, "bob"), team("b", 1, "carol"), team("c", 1, "dan"), team("d", 0, "erin"),
 			member("alice", "a"), member("alice", "b"), member("alice", "c"), member("bob", "d"),
 		}},
-		"the first of all teams": {ways: []v1alpha1.Successor{firstLeader}, want: []string{"erin", "carol", "dan", "bob"}, objects: []client.Object{
-			team("a", 3, "bob"), team("b", 1, "carol"), group("Squad", "c", 1, "dan"), team("d", 0, "erin"), group("Program", "e", 0, "frank"),
+		"the first of all teams": {ways: []v1alpha1.Successor{firstLeader}, want: []string{"erin", "dan", "carol", "bob"}, objects: []client.Object{
+			team("a", 3, "bob"), team("c", 1, "carol"), group("Squad", "b", 1, "dan"), team("d", 0, "erin"), group("Program", "e", 0, "frank"),
 		}},
 		"without a priority it comes first": {ways: []v1alpha1.Successor{firstLeader}, want: []string{"carol", "bob"}, objects: []client.Object{
 			team("a", 1, "bob"), func() *v1alpha1.Group { g := team("z", 0, "carol"); g.Spec.Priority = nil; return g }(),

@@ -32,8 +32,7 @@ func Latched(to v1alpha1.State, departure []*v1alpha1.Transition) []string {
 }
 
 // EffectsOf picks those of a policy's effects that a change starts. Within one departure each runs at most once, when the
-// first of its states is entered; one that was stopped before it was done may run again. A deletion takes the links out that
-// an earlier removal left.
+// first of its states is entered; one that was stopped before it was done may run again.
 func EffectsOf(effects []v1alpha1.Effect, userType string, change *Change, departure []*v1alpha1.Transition) []v1alpha1.Effect {
 	if change.Baseline() {
 		return nil
@@ -44,12 +43,9 @@ func EffectsOf(effects []v1alpha1.Effect, userType string, change *Change, depar
 		if !slices.Contains(effect.States(), change.To) || len(effect.UserTypes) > 0 && !slices.Contains(effect.UserTypes, userType) {
 			continue
 		}
-		ran := slices.ContainsFunc(departure, func(t *v1alpha1.Transition) bool { return ran(effect, t) })
-		strips := change.Cause.Type == v1alpha1.TransitionDeleted && effect.Resources.Action == v1alpha1.ResourceAction(v1alpha1.ActionAnonymize)
-		if ran && !strips {
-			continue
+		if !slices.ContainsFunc(departure, func(t *v1alpha1.Transition) bool { return ran(effect, t) }) {
+			starting = append(starting, *effect)
 		}
-		starting = append(starting, *effect)
 	}
 	return starting
 }
@@ -87,6 +83,25 @@ func Relinks(effects []v1alpha1.Effect, change *Change, departure []*v1alpha1.Tr
 	return slices.DeleteFunc(slices.Clone(effects), func(e v1alpha1.Effect) bool {
 		return !slices.ContainsFunc(e.Resources.Fields, func(f v1alpha1.AnonymizeField) bool { return f.OnReturn == v1alpha1.OnReturnRelink })
 	})
+}
+
+// Unlinks are those of a policy's effects, one for each kind, to whose objects an earlier removal may have left a link that
+// the end of the account takes out.
+func Unlinks(effects []v1alpha1.Effect, change *Change) []v1alpha1.Effect {
+	if change.Baseline() || change.Cause.Type != v1alpha1.TransitionDeleted {
+		return nil
+	}
+	var unlinks []v1alpha1.Effect
+	for i := range effects {
+		resources := &effects[i].Resources
+		known := slices.ContainsFunc(unlinks, func(e v1alpha1.Effect) bool {
+			return e.Resources.APIVersion == resources.APIVersion && e.Resources.Kind == resources.Kind
+		})
+		if resources.Action == v1alpha1.ResourceAction(v1alpha1.ActionAnonymize) && !known {
+			unlinks = append(unlinks, effects[i])
+		}
+	}
+	return unlinks
 }
 
 // Phases of a cascade: successors are known before any team membership is touched, work is handed over before anything is

@@ -223,8 +223,8 @@ func TestABaselineHasNoEffects(t *testing.T) {
 	}
 }
 
-// TestADeletionStripsTheLinksOfAnEarlierRemoval is the only effect that has two turns in one departure.
-func TestADeletionStripsTheLinksOfAnEarlierRemoval(t *testing.T) {
+// TestADeletionTakesTheLinksOut that an earlier removal left, of each kind once, and starts nothing again.
+func TestADeletionTakesTheLinksOut(t *testing.T) {
 	effects := []v1alpha1.Effect{
 		effect("tasks", isRemoved),
 		anonymizing(effect("comments", isRemoved), v1alpha1.OnReturnRelink),
@@ -237,12 +237,18 @@ func TestADeletionStripsTheLinksOfAnEarlierRemoval(t *testing.T) {
 		change    lifecycle.Change
 		departure []*v1alpha1.Transition
 		want      []string
+		unlinks   []string
 	}{
-		"deleted after a removal":        {lifecycle.Change{From: isRemoved, To: isRemoved, Cause: deletion}, removed, []string{"comments"}},
-		"deleted at once":                {lifecycle.Change{From: isActive, To: isRemoved, Cause: deletion}, nil, []string{"tasks", "comments", "teams"}},
-		"removed again, and no deletion": {lifecycle.Change{From: isSuspended, To: isRemoved}, departed(entered(isRemoved, isSuspended)...), nil},
+		"deleted after a removal":        {lifecycle.Change{From: isRemoved, To: isRemoved, Cause: deletion}, removed, nil, []string{"comments"}},
+		"deleted at once":                {lifecycle.Change{From: isActive, To: isRemoved, Cause: deletion}, nil, []string{"tasks", "comments", "teams"}, []string{"comments"}},
+		"removed again, and no deletion": {lifecycle.Change{From: isSuspended, To: isRemoved}, departed(entered(isRemoved, isSuspended)...), nil, nil},
+		"deleted when first seen":        {lifecycle.Change{To: isRemoved, Cause: deletion}, nil, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			unlinks := namesOfEffects(lifecycle.Unlinks(effects, &test.change))
+			if diff := cmp.Diff(test.unlinks, unlinks, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("unlinks (-want +got):\n%s", diff)
+			}
 			got := namesOfEffects(lifecycle.EffectsOf(effects, "", &test.change, test.departure))
 			if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("effects (-want +got):\n%s", diff)
