@@ -80,7 +80,7 @@ var _ = Describe("kubectl", func() {
 			Entry("of a membership", "memberships",
 				"NAME USER GROUP ROLES STATE CAUSE NEXT AGE", "NAME USER GROUP ROLES STATE CAUSE NEXT READY AGE",
 				`kate-chess kate chess \["Member"\] Paused UserExpired`),
-			Entry("of a group", "groups", "NAME TYPE LEADER ACTIVE TOTAL AGE", "NAME TYPE LEADER ACTIVE TOTAL STAFFED AGE", "chess Room alice 1 2"),
+			Entry("of a group", "groups", "NAME TYPE LEADER ACTIVE TOTAL AGE", "NAME TYPE LEADER ACTIVE TOTAL ACTING STAFFED AGE", "chess Room alice 1 2"),
 			Entry("of an organization", Label("S0.25"), "organizations",
 				"NAME USERS ACTIVE SEATS LIMIT READY AGE", "NAME USERS ACTIVE SEATS LIMIT READY MESSAGE AGE", "CLUB 6 2 3 10 True"),
 			Entry("of a policy", "lifecyclepolicies", "NAME SUSPENSION ACCOUNT READY AGE", "NAME SUSPENSION ACCOUNT READY AGE", "guests Pause True"),
