@@ -83,7 +83,7 @@ func (p *pass) plan(ctx context.Context) ([]v1alpha1.PlannedEffect, error) {
 	}
 	plan, err := p.Planner.Plan(ctx, cascade.Situation{
 		Org: p.org, Policy: p.policy, User: p.user, Identity: p.subject().Identity(),
-		Change: p.outcome.Change, Departure: p.history.Departure, Now: p.now,
+		Change: p.outcome.Change, Past: p.history.All, Now: p.now,
 	})
 	return append(plan, p.ownEffects()...), err
 }

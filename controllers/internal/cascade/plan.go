@@ -25,13 +25,13 @@ type Planner struct {
 
 // Situation is a change of state, and all that its plan depends on.
 type Situation struct {
-	Org       observe.Organization
-	Policy    observe.Policy
-	User      *v1alpha1.User
-	Identity  string
-	Change    *lifecycle.Change
-	Departure []*v1alpha1.Transition
-	Now       time.Time
+	Org      observe.Organization
+	Policy   observe.Policy
+	User     *v1alpha1.User
+	Identity string
+	Change   *lifecycle.Change
+	Past     []*v1alpha1.Transition // of the user, newest first
+	Now      time.Time
 }
 
 // Plan is what the policy makes of a change, with the targets as they are now. The error is targets.ErrSynchronizing while
@@ -41,8 +41,8 @@ func (p *Planner) Plan(ctx context.Context, s Situation) ([]v1alpha1.PlannedEffe
 		return nil, nil
 	}
 	declared := s.Policy.Object.Spec.Effects
-	starting := lifecycle.EffectsOf(declared, s.User.Spec.UserType, s.Change, s.Departure)
-	relinks := lifecycle.Relinks(declared, s.Change, s.Departure)
+	starting := lifecycle.EffectsOf(declared, s.User.Spec.UserType, s.Change, lifecycle.Departure(s.Past))
+	relinks := lifecycle.Relinks(declared, s.Change, s.Past)
 	unlinks := lifecycle.Unlinks(declared, s.Change)
 	if len(starting)+len(relinks)+len(unlinks) == 0 {
 		return nil, nil
@@ -155,7 +155,7 @@ func (p *planning) receivers(ctx context.Context, planned *v1alpha1.PlannedEffec
 	}
 	successors := Successors{
 		Reader: p.Reader, Org: p.Org, Policy: p.Policy, User: p.User, Now: p.Now,
-		Latched: lifecycle.Latched(p.Change.To, p.Departure),
+		Latched: lifecycle.Latched(p.Change.To, lifecycle.Departure(p.Past)),
 	}
 	var err error
 	if planned.Candidates, err = successors.Candidates(ctx, ways); err != nil || len(planned.Candidates) == 0 {

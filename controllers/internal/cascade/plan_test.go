@@ -156,7 +156,7 @@ func planning(t *testing.T, to v1alpha1.State, departure []*v1alpha1.Transition,
 			ObjectMeta: metav1.ObjectMeta{Name: "employees", Namespace: "acme"},
 			Spec:       v1alpha1.LifecyclePolicySpec{ServiceAccountName: "lifecycle", Effects: effects},
 		}},
-		Change: &lifecycle.Change{From: from, To: to}, Departure: departure, Now: worldtest.Start,
+		Change: &lifecycle.Change{From: from, To: to}, Past: departure, Now: worldtest.Start,
 	}
 }
 

@@ -49,8 +49,8 @@ type History struct {
 	// Running are the Transitions of the identity whose effects are not all done, oldest first.
 	Running []*v1alpha1.Transition
 
-	// Departure are the Transitions of the identity since access was last given, newest first.
-	Departure []*v1alpha1.Transition
+	// All are the Transitions of the identity, newest first.
+	All []*v1alpha1.Transition
 
 	// last is the highest number in use for the subject's name, of whatever identity.
 	last int
@@ -64,14 +64,13 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 		return History{}, err
 	}
 	history, newest := History{}, 0
-	var known []*v1alpha1.Transition
 	take := func(transition *v1alpha1.Transition) {
 		number := Number(transition.Name)
 		history.last = max(history.last, number)
 		if transition.Spec.Subject.Identity != s.Identity() {
 			return
 		}
-		known = append(known, transition)
+		history.All = append(history.All, transition)
 		if number > newest {
 			newest, history.Newest = number, transition
 		}
@@ -97,13 +96,12 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 	if number := Number(recorded.Name); number > newest {
 		history.last = max(history.last, number)
 		history.Newest = fromStatus(s, recorded, causes)
-		known = append(known, history.Newest)
+		history.All = append(history.All, history.Newest)
 		if !recorded.Complete {
 			history.Running = append(history.Running, history.Newest)
 		}
 	}
-	slices.SortFunc(known, func(a, b *v1alpha1.Transition) int { return Number(b.Name) - Number(a.Name) })
-	history.Departure = lifecycle.Departure(known)
+	slices.SortFunc(history.All, func(a, b *v1alpha1.Transition) int { return Number(b.Name) - Number(a.Name) })
 	return history, nil
 }
 

@@ -74,9 +74,10 @@ func stopped(effect string, t *v1alpha1.Transition) bool {
 	return t.Annotations[v1alpha1.AnnotationComplete] == ""
 }
 
-// Relinks are those of a policy's effects whose anonymised fields name the person again when the account returns.
-func Relinks(effects []v1alpha1.Effect, change *Change, departure []*v1alpha1.Transition) []v1alpha1.Effect {
-	wasRemoved := slices.ContainsFunc(departure, func(t *v1alpha1.Transition) bool { return t.Spec.To == v1alpha1.StateRemoved })
+// Relinks are those of a policy's effects whose anonymised fields name the person again when the account returns: now, or with
+// a later return, where an earlier one was overtaken before all was linked.
+func Relinks(effects []v1alpha1.Effect, change *Change, past []*v1alpha1.Transition) []v1alpha1.Effect {
+	wasRemoved := slices.ContainsFunc(past, func(t *v1alpha1.Transition) bool { return t.Spec.To == v1alpha1.StateRemoved })
 	if change.Baseline() || AccessOf(change.To) == v1alpha1.AccessDenied || !wasRemoved {
 		return nil
 	}
@@ -133,7 +134,7 @@ func Phase(effect *v1alpha1.PlannedEffect) int {
 func InOrder(plan []v1alpha1.PlannedEffect) []v1alpha1.PlannedEffect {
 	ordered := slices.Clone(plan)
 	slices.SortStableFunc(ordered, func(a, b v1alpha1.PlannedEffect) int { return Phase(&a) - Phase(&b) })
-	for i := 0; i < len(ordered); i++ {
+	for i := range ordered {
 		name := ordered[i].Definition.Resources.Reference.Effect
 		base := slices.IndexFunc(ordered[:i], func(p v1alpha1.PlannedEffect) bool { return p.Effect == name && Phase(&p) == PhaseChange })
 		if name == "" || base < 0 {
@@ -141,7 +142,6 @@ func InOrder(plan []v1alpha1.PlannedEffect) []v1alpha1.PlannedEffect {
 		}
 		dependant := ordered[i]
 		ordered = slices.Insert(slices.Delete(ordered, i, i+1), base, dependant)
-		i = base - 1 // What depends on the one that was moved goes before that one.
 	}
 	return ordered
 }
