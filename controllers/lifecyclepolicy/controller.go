@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -29,6 +28,9 @@ import (
 	"tenure.dev/tenure/controllers/internal/watch"
 	"tenure.dev/tenure/controllers/internal/write"
 )
+
+// kind by which policies demand what they need.
+const kind = "LifecyclePolicy"
 
 // patience is how soon to look again at a kind of which nobody tells when it comes, such as an aggregated API's.
 const patience = time.Minute
@@ -49,15 +51,13 @@ type Reconciler struct {
 
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
-	changes := make(chan event.GenericEvent, 1024)
-	r.Sources.OnChange(func(changed targets.Source) { r.tell(changed, changes) })
 	definitions := &metav1.PartialObjectMetadata{}
 	definitions.SetGroupVersionKind(customResourceDefinitions)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("lifecyclepolicy").
 		Watches(&v1alpha1.LifecyclePolicy{}, watch.Self()).
 		Watches(definitions, handler.EnqueueRequestsFromMapFunc(r.retry), builder.OnlyMetadata).
-		WatchesRawSource(source.Channel(changes, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.Sources.Changes(kind), &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)
 }
@@ -73,10 +73,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if before == nil || org.Terminating {
-		r.Sources.Demand(owner(req.NamespacedName), nil)
+		r.Sources.Demand(targets.Owner(kind, req.NamespacedName), nil)
 		return ctrl.Result{}, nil
 	}
-	r.Sources.Demand(owner(req.NamespacedName), cascade.NeedsOf(before.Namespace, before.Spec.ServiceAccountName, before.Spec.Effects))
+	r.Sources.Demand(targets.Owner(kind, req.NamespacedName), cascade.NeedsOf(before.Namespace, before.Spec.ServiceAccountName, before.Spec.Effects))
 
 	policy := before.DeepCopy()
 	policy.Status.ObservedGeneration = policy.Generation
@@ -92,28 +92,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return wake.OnConflict(ctrl.Result{}, err)
 	}
 	return wake.OnConflict(ctrl.Result{RequeueAfter: patience}, err)
-}
-
-// owner is by what name a policy demands what it needs.
-func owner(policy client.ObjectKey) string { return ownerPrefix + policy.String() }
-
-const ownerPrefix = "LifecyclePolicy "
-
-// tell wakes the policies that name a source which has begun or ceased to be known. Where more happens than can be told,
-// a policy that is not ready looks again by itself.
-func (r *Reconciler) tell(changed targets.Source, changes chan<- event.GenericEvent) {
-	for _, owner := range r.Sources.Owners(changed) {
-		key, isPolicy := strings.CutPrefix(owner, ownerPrefix)
-		if !isPolicy {
-			continue
-		}
-		namespace, name, _ := strings.Cut(key, "/")
-		policy := &v1alpha1.LifecyclePolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		select {
-		case changes <- event.GenericEvent{Object: policy}:
-		default:
-		}
-	}
 }
 
 // retry makes what fails try again at once when a definition of its group has come, gone or changed. Nothing is to be

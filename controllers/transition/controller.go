@@ -10,7 +10,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
@@ -35,6 +37,9 @@ type Reconciler struct {
 	slots  slots
 }
 
+// kind by which Transitions demand what they need.
+const kind = "Transition"
+
 // requests is how many requests effects make at the same time.
 const requests = 16
 
@@ -46,6 +51,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.Transition{}, watch.Self()).
 		Watches(&v1alpha1.Transition{}, watch.Presence(r.running)).
 		Watches(&v1alpha1.Organization{}, watch.Declared(r.ofOrganization)).
+		WatchesRawSource(source.Channel(r.Sources.Changes(kind), &handler.EnqueueRequestForObject{})).
 		WithOptions(options).
 		Complete(r)
 }

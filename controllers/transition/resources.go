@@ -51,11 +51,9 @@ type turn struct {
 // is over.
 func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect, end time.Time) (step, error) {
 	sweep := p.sweeps.of(client.ObjectKeyFromObject(p.transition), planned.Effect)
-	if wait := sweep.due.Sub(p.now); wait > 0 {
+	// What hindered the whole effect, such as a kind that was missing, may be over before the pause is.
+	if wait := sweep.due.Sub(p.now); wait > 0 && sweep.failed[""] == nil {
 		return p.pausedStep(planned, sweep, wait), nil
-	}
-	if !sweep.due.IsZero() {
-		sweep.begin()
 	}
 	t, err := p.turn(ctx, planned, sweep)
 	switch {
@@ -66,6 +64,9 @@ func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect
 	}
 	if err != nil {
 		return p.hinderedStep(planned, sweep, err), nil
+	}
+	if !sweep.due.IsZero() {
+		sweep.begin()
 	}
 	found := t.find(ctx)
 	if moved := t.work(ctx, found, end); moved {
@@ -220,7 +221,7 @@ func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bo
 	take := func() *unstructured.Unstructured {
 		mu.Lock()
 		defer mu.Unlock()
-		for ; next < len(found.open) && !moved && t.Clock.Now().Before(end) && !hopeless(t.sweep.failed); next++ {
+		for ; next < len(found.open) && !moved && t.Clock.Now().Before(end) && !t.sweep.hopeless; next++ {
 			name := found.open[next].GetName()
 			if t.sweep.failed[name] != nil || t.sweep.deleting[name] != "" {
 				continue
@@ -262,6 +263,7 @@ func (s *sweep) keep(name string, r result) (outcome string) {
 	switch {
 	case r.err != nil:
 		s.failed[name] = r.err
+		s.hopeless = s.hopeless || hopeless(r.err)
 		return metrics.EffectFailed
 	case r.deleting != "":
 		s.deleting[name] = r.deleting
@@ -276,14 +278,7 @@ func (s *sweep) keep(name string, r result) (outcome string) {
 }
 
 // hopeless tells whether the next object would fail like the last: an account that may not do something may not do it again.
-func hopeless(failed map[string]error) bool {
-	for _, err := range failed {
-		if apierrors.IsForbidden(err) || targets.Missing(err) {
-			return true
-		}
-	}
-	return false
-}
+func hopeless(err error) bool { return apierrors.IsForbidden(err) || targets.Missing(err) }
 
 // actOn reads an object live, decides again and does what the effect asks for, on exactly the object that was read.
 func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) result {
@@ -453,7 +448,7 @@ func (t *turn) account(found finding) step {
 	progress.Done = int32(done) //nolint:gosec // bounded
 	progress.Message = strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; ")
 	switch {
-	case len(t.sweep.failed) > 0 && (open == 0 || hopeless(t.sweep.failed)), open == 0 && len(waiting) > 0:
+	case len(t.sweep.failed) > 0 && (open == 0 || t.sweep.hopeless), open == 0 && len(waiting) > 0:
 		t.sweep.pause(t.Clock.Now())
 		s := step{progress: progress, again: t.sweep.delay, err: failures(t.sweep.failed)}
 		if s.err != nil {
@@ -484,8 +479,10 @@ func sayLate(n int) []string {
 // hinderedStep is the step of an effect that cannot act at all yet.
 func (p *pass) hinderedStep(planned *v1alpha1.PlannedEffect, s *sweep, err error) step {
 	s.failed[""] = err
-	s.pause(p.now)
-	return p.pausedStep(planned, s, s.delay)
+	if !s.due.After(p.now) {
+		s.pause(p.now)
+	}
+	return p.pausedStep(planned, s, s.due.Sub(p.now))
 }
 
 // pausedStep is the step of an effect that waits for its next round.

@@ -34,6 +34,9 @@ type sweep struct {
 	// failed are those that could not be done in this round, and why.
 	failed map[string]error
 
+	// hopeless: the rest of the round would fail for the same reason.
+	hopeless bool
+
 	// deleting are those that are being deleted and wait for a finalizer.
 	deleting map[string]string
 
@@ -98,6 +101,7 @@ func (s *sweep) pause(now time.Time) {
 // begin starts a round.
 func (s *sweep) begin() {
 	s.due = time.Time{}
+	s.hopeless = false
 	clear(s.failed)
 	clear(s.deleting)
 }

@@ -18,6 +18,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/targets"
 )
 
 const (
@@ -158,17 +159,14 @@ func (p *pass) demand() {
 	for i := range p.transition.Spec.Plan {
 		effects = append(effects, p.transition.Spec.Plan[i].Definition)
 	}
-	p.Sources.Demand(owner(key), cascade.NeedsOf(p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName, effects))
+	p.Sources.Demand(targets.Owner(kind, key), cascade.NeedsOf(p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName, effects))
 }
-
-// owner is by what name a Transition demands what it needs.
-func owner(transition client.ObjectKey) string { return "Transition " + transition.String() }
 
 // end lets go of what was kept for a Transition whose effects are at their end, or that is gone.
 func (r *Reconciler) end(transition client.ObjectKey) {
 	r.sweeps.explain(transition, "")
 	if r.sweeps.forget(transition) {
-		r.Sources.Demand(owner(transition), nil)
+		r.Sources.Demand(targets.Owner(kind, transition), nil)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -51,11 +52,16 @@ type Registry struct {
 	mu       sync.Mutex
 	sources  map[Source]*entry
 	demands  map[string][]Source
+	places   map[Source]schema.GroupVersionResource
 	accounts map[account]dynamic.Interface
-	tell     func(Source)
+	tell     []func(Source)
 }
 
-type account struct{ namespace, name string }
+// account is a service account, and whether requests as it are made again by themselves when the API server is busy.
+type account struct {
+	namespace, name string
+	again           bool
+}
 
 // entry is a source that is watched. While more is asked of it than is kept, a second watch is filled beside the first. What
 // somebody has needed is kept as long as anybody needs anything.
@@ -65,21 +71,38 @@ type entry struct {
 	current, next *watch
 }
 
-// New makes a registry whose watches end with ctx.
+// New makes a registry whose watches end with ctx. It acts as the accounts by impersonating them.
 func New(ctx context.Context, config *rest.Config, mapper meta.RESTMapper, c clock.Clock) *Registry {
+	r := newRegistry(ctx, mapper, c)
+	r.connect = func(a account) (dynamic.Interface, error) { return connect(config, a) }
+	r.discover = sync.OnceValues(func() (discovery.ServerResourcesInterface, error) {
+		return discovery.NewDiscoveryClientForConfig(config)
+	})
+	return r
+}
+
+// NewConnecting makes a registry that reaches its cluster in its own way: connect acts as a service account of a namespace,
+// and discover tells which kinds are served.
+func NewConnecting(
+	ctx context.Context, connect func(namespace, serviceAccount string) (dynamic.Interface, error),
+	discover func() (discovery.ServerResourcesInterface, error), mapper meta.RESTMapper, c clock.Clock,
+) *Registry {
+	r := newRegistry(ctx, mapper, c)
+	r.connect = func(a account) (dynamic.Interface, error) { return connect(a.namespace, a.name) }
+	r.discover = discover
+	return r
+}
+
+func newRegistry(ctx context.Context, mapper meta.RESTMapper, c clock.Clock) *Registry {
 	return &Registry{
 		lifetime: ctx, mapper: mapper, clock: c,
-		connect: func(a account) (dynamic.Interface, error) { return connect(config, a) },
-		discover: sync.OnceValues(func() (discovery.ServerResourcesInterface, error) {
-			return discovery.NewDiscoveryClientForConfig(config)
-		}),
-		sources: map[Source]*entry{}, demands: map[string][]Source{}, accounts: map[account]dynamic.Interface{},
-		tell: func(Source) {},
+		sources: map[Source]*entry{}, demands: map[string][]Source{},
+		places: map[Source]schema.GroupVersionResource{}, accounts: map[account]dynamic.Interface{},
 	}
 }
 
-// OnChange sets what is told when a source begins or ceases to be known. It is called once, before the first demand.
-func (r *Registry) OnChange(tell func(Source)) { r.tell = tell }
+// OnChange adds who is told when a source begins or ceases to be known. It is called before the first demand.
+func (r *Registry) OnChange(tell func(Source)) { r.tell = append(r.tell, tell) }
 
 // Demand sets what owner needs, in place of what it needed before. What nobody needs any more is let go.
 func (r *Registry) Demand(owner string, needs map[Source]Needs) {
@@ -104,6 +127,7 @@ func (r *Registry) release(owner string, source Source) {
 		return
 	}
 	delete(r.sources, source)
+	delete(r.places, source)
 	e.current.stop()
 	if e.next != nil {
 		e.next.stop()
@@ -148,9 +172,10 @@ func (r *Registry) changed(source Source) {
 			e.current, e.next = e.next, nil
 		}
 	}
-	tell := r.tell
 	r.mu.Unlock()
-	tell(source)
+	for _, tell := range r.tell {
+		tell(source)
+	}
 }
 
 // Retry makes what fails for the sources that concern picks try again at once.
@@ -249,18 +274,19 @@ func (l Look) by(index, key string) []*unstructured.Unstructured {
 // Objects acts on a source's objects as its account.
 func (r *Registry) Objects(source Source) (dynamic.ResourceInterface, error) {
 	r.mu.Lock()
-	e := r.sources[source]
+	resource, found := r.places[source]
 	r.mu.Unlock()
-	if e != nil {
-		if objects := e.current.found(); objects != nil {
-			return objects, nil
+	if !found {
+		var err error
+		if resource, err = r.remembered(source.Kind); err != nil {
+			return nil, err
 		}
 	}
-	return r.find(source, false)
+	return r.as(account{namespace: source.Namespace, name: source.Account, again: true}, resource)
 }
 
-// find finds out where a source's objects are. The mapper remembers of a kind what it was when it was first asked for: in doubt
-// the API server is asked what it is now.
+// find finds out where a source's objects are, for a watch. The mapper remembers of a kind what it was when it was first asked
+// for: in doubt the API server is asked what it is now.
 func (r *Registry) find(source Source, doubt bool) (dynamic.ResourceInterface, error) {
 	where := r.remembered
 	if doubt {
@@ -270,11 +296,12 @@ func (r *Registry) find(source Source, doubt bool) (dynamic.ResourceInterface, e
 	if err != nil {
 		return nil, err
 	}
-	as, err := r.as(account{namespace: source.Namespace, name: source.Account})
-	if err != nil {
-		return nil, err
+	r.mu.Lock()
+	if r.sources[source] != nil {
+		r.places[source] = resource
 	}
-	return as.Resource(resource).Namespace(source.Namespace), nil
+	r.mu.Unlock()
+	return r.as(account{namespace: source.Namespace, name: source.Account}, resource)
 }
 
 func (r *Registry) remembered(kind schema.GroupVersionKind) (schema.GroupVersionResource, error) {
@@ -313,39 +340,60 @@ func (r *Registry) served(kind schema.GroupVersionKind) (schema.GroupVersionReso
 	return schema.GroupVersionResource{}, &meta.NoKindMatchError{GroupKind: kind.GroupKind(), SearchedVersions: []string{kind.Version}}
 }
 
-// as is a client that acts as a service account, under the account's rights and not the operator's.
-func (r *Registry) as(a account) (dynamic.Interface, error) {
+// as are the objects of an account's namespace for a client that acts as the account, under its rights and not the operator's.
+func (r *Registry) as(a account, resource schema.GroupVersionResource) (dynamic.ResourceInterface, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if client := r.accounts[a]; client != nil {
-		return client, nil
+	client := r.accounts[a]
+	if client == nil {
+		var err error
+		if client, err = r.connect(a); err != nil {
+			return nil, fmt.Errorf("act as service account %s: %w", a.name, err)
+		}
+		r.accounts[a] = client
 	}
-	client, err := r.connect(a)
-	if err != nil {
-		return nil, fmt.Errorf("act as service account %s: %w", a.name, err)
-	}
-	r.accounts[a] = client
-	return client, nil
+	return client.Resource(resource).Namespace(a.namespace), nil
 }
 
 func connect(config *rest.Config, a account) (dynamic.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + a.namespace + ":" + a.name}
+	if !a.again {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return atOnce{next} })
+	}
 	return dynamic.NewForConfig(config)
+}
+
+// atOnce has a request fail where the API server asks to make it again later. Otherwise that would be done ten times over, for
+// minutes in which nobody learns that a kind cannot be listed.
+type atOnce struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t atOnce) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(request)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // As it came: the client looks at the kind of error.
+	}
+	response.Header.Del("Retry-After")
+	return response, nil
 }
 
 // Missing tells whether a source is not known because the cluster does not have its kind.
 func Missing(err error) bool { return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) }
 
-// telling tells whether an error says something about the kind or the account, and not only that a connection broke.
-func telling(err error) bool {
+// passing tells whether an error of the API server's is likely to be over in a moment.
+func passing(err error) bool {
 	switch apierrors.ReasonForError(err) {
 	case metav1.StatusReasonExpired, metav1.StatusReasonGone, metav1.StatusReasonTooManyRequests,
 		metav1.StatusReasonTimeout, metav1.StatusReasonServiceUnavailable:
-		return false
-	case metav1.StatusReasonUnknown:
-		return meta.IsNoMatchError(err) || errors.Is(err, ErrClusterScoped)
-	default:
 		return true
+	default:
+		return false
 	}
+}
+
+// telling tells whether an error says something about the kind or the account, and not only that a connection broke.
+func telling(err error) bool {
+	_, answered := errors.AsType[*apierrors.StatusError](err)
+	return answered || meta.IsNoMatchError(err) || errors.Is(err, ErrClusterScoped)
 }

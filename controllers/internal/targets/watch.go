@@ -21,6 +21,9 @@ import (
 // account is given a right.
 var patience = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 8, Cap: 15 * time.Second}
 
+// tolerance is for how long a kind may be interrupted before that is news.
+const tolerance = 5 * time.Second
+
 // watch keeps one store up to date.
 type watch struct {
 	store   *store
@@ -32,10 +35,10 @@ type watch struct {
 	stop    context.CancelFunc
 	started time.Time
 
-	mu      sync.Mutex
-	objects dynamic.ResourceInterface
-	synced  bool
-	err     error
+	mu          sync.Mutex
+	synced      bool
+	err         error
+	interrupted time.Time
 }
 
 // find finds out where the objects are; in doubt not from memory.
@@ -57,6 +60,9 @@ func (w *watch) set(synced bool, err error) {
 	w.mu.Lock()
 	news := w.synced != synced || (w.err == nil) != (err == nil) || err != nil && w.err.Error() != err.Error()
 	w.synced, w.err = synced, err
+	if synced {
+		w.interrupted = time.Time{}
+	}
 	w.mu.Unlock()
 	if news {
 		w.changed()
@@ -71,10 +77,12 @@ func (w *watch) state() (synced bool, err error) {
 
 // retry makes a watch that fails try again at once.
 func (w *watch) retry() {
-	if _, err := w.state(); err == nil {
-		return
+	w.mu.Lock()
+	fails := w.err != nil || !w.interrupted.IsZero()
+	w.mu.Unlock()
+	if fails {
+		signal(w.kick)
 	}
-	signal(w.kick)
 }
 
 func signal(to chan<- struct{}) {
@@ -82,13 +90,6 @@ func signal(to chan<- struct{}) {
 	case to <- struct{}{}:
 	default:
 	}
-}
-
-// found are where the objects were when they were last looked for; nil where they were not found.
-func (w *watch) found() dynamic.ResourceInterface {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.objects
 }
 
 // run lists and watches until ctx ends. A kick starts over at once.
@@ -113,14 +114,15 @@ func (w *watch) attempt(ctx context.Context, doubt bool) (kicked bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	objects, err := w.find(doubt)
-	w.mu.Lock()
-	w.objects = objects
-	w.mu.Unlock()
 	if err != nil {
 		w.note(ctx, err)
 		return false
 	}
-	go w.reflector(objects).RunWithContext(ctx)
+	select {
+	case <-w.lost: // where it was before
+	default:
+	}
+	go w.reflector(objects).RunWithContext(logr.NewContext(ctx, logr.Discard()))
 	select {
 	case <-ctx.Done():
 		return false
@@ -133,7 +135,7 @@ func (w *watch) attempt(ctx context.Context, doubt bool) (kicked bool) {
 
 // reflector lists and watches, and tells when it cannot. Its own words about that would only fill the log.
 func (w *watch) reflector(objects dynamic.ResourceInterface) *cache.Reflector {
-	silence, backoff := logr.Discard(), patience
+	backoff := patience
 	return cache.NewReflectorWithOptions(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			list, err := objects.List(ctx, options)
@@ -142,23 +144,43 @@ func (w *watch) reflector(objects dynamic.ResourceInterface) *cache.Reflector {
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
 			events, err := objects.Watch(ctx, options)
-			w.note(ctx, err)
-			if resumed := !ptr.Deref(options.SendInitialEvents, false); err == nil && resumed && ctx.Err() == nil {
-				w.set(true, nil)
-			}
+			w.opened(ctx, ptr.Deref(options.SendInitialEvents, false), err)
 			return events, err //nolint:wrapcheck // The reflector looks at the kind of error.
 		},
-	}, &unstructured.Unstructured{}, w.store, cache.ReflectorOptions{Logger: &silence, Backoff: &backoff, Name: "targets"})
+	}, &unstructured.Unstructured{}, w.store, cache.ReflectorOptions{Backoff: &backoff, Name: "targets"})
+}
+
+// opened notes how the opening of a watch went. A first list that cannot be streamed is asked for as a whole, which tells why,
+// unless the API server is only busy.
+func (w *watch) opened(ctx context.Context, first bool, err error) {
+	switch {
+	case first && !passing(err):
+	case err != nil:
+		w.note(ctx, err)
+	case ctx.Err() == nil:
+		w.set(true, nil)
+	}
 }
 
 // note keeps an error that says something about the kind or the account, until it is over: until the objects have been listed
 // anew, or a watch goes on where it was interrupted. What only interrupts a watch is nobody's news: the reflector goes on.
 func (w *watch) note(ctx context.Context, err error) {
-	if ctx.Err() != nil || err == nil || !telling(err) {
+	if ctx.Err() != nil || err == nil || !telling(err) || passing(err) && !w.lasts() {
 		return
 	}
 	w.set(false, err)
 	if Missing(err) {
 		signal(w.lost)
 	}
+}
+
+// lasts tells whether an interruption has lasted for too long to be none.
+func (w *watch) lasts() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock.Now()
+	if w.interrupted.IsZero() {
+		w.interrupted = now
+	}
+	return now.Sub(w.interrupted) >= tolerance
 }
