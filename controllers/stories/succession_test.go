@@ -8,7 +8,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/utils/ptr"
 
 	"tenure.dev/tenure/api/v1alpha1"
 )
@@ -26,7 +25,7 @@ effects:
 
 func leads(team string, priority int32) func(*v1alpha1.Group) {
 	return func(g *v1alpha1.Group) {
-		g.Spec.Type, g.Spec.LeaderRef.Name, g.Spec.Priority = "Team", team, ptr.To(priority)
+		g.Spec.Type, g.Spec.LeaderRef.Name, g.Spec.Priority = "Team", team, new(priority)
 	}
 }
 
@@ -227,7 +226,7 @@ effects:
 		o := workingOrganization(ctx, transferToOwner)
 		editObject(ctx, o, "default", func(policy *v1alpha1.LifecyclePolicy) { policy.Spec.Guards.LastRoleHolder = v1alpha1.GuardRefuse })
 		o.createGroup(ctx, "room", func(g *v1alpha1.Group) {
-			g.Spec.Type, g.Spec.Roles = "Room", []v1alpha1.GroupRole{{Name: "Admin", MinimumActive: ptr.To[int32](1)}}
+			g.Spec.Type, g.Spec.Roles = "Room", []v1alpha1.GroupRole{{Name: "Admin", MinimumActive: new(int32(1))}}
 		})
 		createPeople(ctx, o, "alice", "bob")
 		o.join(ctx, "alice", "room", withRoles("Admin"))
