@@ -406,11 +406,13 @@ type RelationsEffect struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.on) || !has(self.__true__)",message="give on once, with or without quotes",fieldPath=".on"
 // +kubebuilder:validation:XValidation:rule="[has(self.resources), has(self.memberships), has(self.relations)].exists_one(x, x)",message="give exactly one of resources, memberships and relations"
 type Effect struct {
-	// name of the effect, unique in the policy, without commas and white space: holds and annotations list it.
+	// name of the effect, unique in the policy, without commas, colons and white space: holds and annotations list it. The
+	// operator's own effects are user-suspended and user-removed.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^,\\\\s]+$')",message="the name of an effect must not contain commas or white space"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^,:\\\\s]+$')",message="the name of an effect must not contain commas, colons or white space"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['user-suspended', 'user-removed'])",message="effects of this name are the operator's own: choose another one"
 	Name string `json:"name,omitempty"`
 
 	// on lists the states of the user that start the effect when they are entered; Deactivated when left out.

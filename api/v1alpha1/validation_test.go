@@ -347,6 +347,17 @@ func TestCreation(t *testing.T) {
 			name: "an effect on users being paused", kind: "LifecyclePolicy", fields: `effects: [{name: e, "on": [Expired, Paused], memberships: {action: Keep}}]`,
 			want: []string{"spec.effects[0].on: Invalid value: a user is never Paused: only memberships are"},
 		},
+		{
+			name: "an effect whose name does not fit into a list", kind: "LifecyclePolicy", fields: `effects: [{name: "a,b", memberships: {action: Keep}}, {name: "unlink:Note", memberships: {action: Keep}}]`,
+			want: []string{
+				`spec.effects[0].name: Invalid value: "a,b": the name of an effect must not contain commas, colons or white space`,
+				`spec.effects[1].name: Invalid value: "unlink:Note": the name of an effect must not contain commas, colons or white space`,
+			},
+		},
+		{
+			name: "an effect with a name of the operator's own", kind: "LifecyclePolicy", fields: `effects: [{name: user-removed, memberships: {action: Keep}}]`,
+			want: []string{`spec.effects[0].name: Invalid value: "user-removed": effects of this name are the operator's own: choose another one`},
+		},
 		// YAML reads a bare on as true, which is taken for what was meant.
 		{name: "an effect on states, without quotes", kind: "LifecyclePolicy", fields: `effects: [{name: e, on: [Removed], memberships: {action: Keep}}]`},
 		{

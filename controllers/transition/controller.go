@@ -99,6 +99,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return wake.OnConflict(r.work(ctx, org, transition))
 	}
 	r.end(req.NamespacedName)
+	if err := r.remember(ctx, transition); err != nil {
+		return wake.OnConflict(ctrl.Result{}, err)
+	}
 	return wake.OnConflict(r.retain(ctx, org, transition))
 }
 

@@ -72,7 +72,13 @@ func (p *pass) leftShort(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if group == nil || memberships[i].Status.State != v1alpha1.StatePaused && !p.justLatched(&memberships[i]) {
+		if group == nil {
+			continue
+		}
+		if held, err := p.successors().Belongs(ctx, &memberships[i]); err != nil || !held {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		for j := range group.Spec.Roles {
@@ -91,13 +97,6 @@ func (p *pass) leftShort(ctx context.Context) ([]string, error) {
 		}
 	}
 	return short, nil
-}
-
-// justLatched tells whether it is this departure that has put a membership out of force, and nothing before it.
-func (p *pass) justLatched(m *v1alpha1.Membership) bool {
-	latched := lifecycle.Latched(p.transition.Spec.To, nil)
-	return len(m.Spec.Holds) > 0 && !slices.ContainsFunc(m.Spec.Holds, func(h v1alpha1.MembershipHold) bool { return !slices.Contains(latched, h.Name) }) &&
-		m.Spec.DesiredStatus == v1alpha1.MembershipDesiredActive
 }
 
 // hasActive tells whether a role has so many active holders. It looks no further than it must.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func (p *pass) latch(ctx context.Context, planned *v1alpha1.PlannedEffect) (v1al
 	}
 	var concerned []*v1alpha1.Membership
 	for i := range memberships {
-		if !memberships[i].CreationTimestamp.After(p.transition.Spec.ObservedTime.Time) {
+		if !memberships[i].CreationTimestamp.After(p.transition.CreationTimestamp.Time) { // both by the API server's clock
 			concerned = append(concerned, &memberships[i])
 		}
 	}
@@ -69,7 +68,7 @@ func (p *pass) runMemberships(ctx context.Context, planned *v1alpha1.PlannedEffe
 	if err != nil {
 		return step{}, err
 	}
-	hold := lifecycle.EffectHold(holdName(planned.Effect), planned.Effect, v1alpha1.MembershipHoldDeactivated, p.transition)
+	hold := lifecycle.EffectHold(cascade.Fit(v1alpha1.HoldOfEffect+planned.Effect), planned.Effect, v1alpha1.MembershipHoldDeactivated, p.transition)
 	if planned.Action == v1alpha1.ActionRemove {
 		hold.Status = v1alpha1.MembershipHoldRemoved
 	}
@@ -83,20 +82,6 @@ func (p *pass) runMemberships(ctx context.Context, planned *v1alpha1.PlannedEffe
 		return step{}, err
 	}
 	return p.stepOf(progress, err), nil
-}
-
-// longestName is how many characters the name of a hold may have.
-const longestName = 63
-
-// holdName is the name of the hold that an effect latches.
-func holdName(effect string) string {
-	name := v1alpha1.HoldOfEffect + effect
-	if len(name) <= longestName {
-		return name
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(effect))
-	return fmt.Sprintf("%s%s-%08x", v1alpha1.HoldOfEffect, effect[:longestName-len(v1alpha1.HoldOfEffect)-9], h.Sum32())
 }
 
 // runRelations lets somebody stand in where the user stood at the decision, or nobody.
@@ -170,7 +155,7 @@ func (p *pass) standIn(ctx context.Context, planned *v1alpha1.PlannedEffect, kin
 func (p *pass) successors() cascade.Successors {
 	return cascade.Successors{
 		Reader: p, Org: p.org, Policy: p.policy, User: p.subject, Now: p.Clock.Now(),
-		Latched: lifecycle.Latched(p.transition.Spec.To, nil),
+		Latched: lifecycle.Latched(p.transition.Spec.To, p.departure),
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
-	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/write"
 )
@@ -121,7 +120,7 @@ func (p *pass) supersede(why string) {
 	p.condition = summary.Condition(v1alpha1.ConditionComplete, true, v1alpha1.ReasonSuperseded, why+"; what was not done is not done")
 }
 
-// recall writes the ledger of effects that were done before it was lost.
+// recall writes the ledger of effects that were done before it was lost, as far as the plan tells.
 func (p *pass) recall() {
 	for i := range p.transition.Spec.Plan {
 		planned := &p.transition.Spec.Plan[i]
@@ -130,21 +129,14 @@ func (p *pass) recall() {
 	p.condition = summary.Condition(v1alpha1.ConditionComplete, true, v1alpha1.ReasonDone, everyEffectIsDone)
 }
 
-// remember notes on the record itself that its effects are done, before the ledger says so.
-func (p *pass) remember(ctx context.Context) error {
-	p.summarize()
-	if !meta.IsStatusConditionTrue(p.transition.Status.Conditions, v1alpha1.ConditionComplete) || history.Complete(p.before) ||
-		summary.HasReason(p.transition.Status.Conditions, v1alpha1.ConditionComplete, v1alpha1.ReasonSuperseded) {
+// remember notes on a record that its effects are done: no effect may run again where the status is lost.
+func (r *Reconciler) remember(ctx context.Context, t *v1alpha1.Transition) error {
+	if t.Annotations[v1alpha1.AnnotationComplete] != "" || !summary.HasReason(t.Status.Conditions, v1alpha1.ConditionComplete, v1alpha1.ReasonDone) {
 		return nil
 	}
-	noted := p.before.DeepCopy()
-	write.Annotate(noted, v1alpha1.AnnotationComplete, write.Timestamp(p.Clock.Now()))
-	if err := write.Object(ctx, p, p.before, noted); err != nil {
-		return err
-	}
-	p.before = noted
-	p.transition.ObjectMeta = *noted.ObjectMeta.DeepCopy()
-	return nil
+	noted := t.DeepCopy()
+	write.Annotate(noted, v1alpha1.AnnotationComplete, write.Timestamp(r.Clock.Now()))
+	return write.Object(ctx, r, t, noted)
 }
 
 // writeLedger writes the status and then tells about it.
@@ -168,7 +160,7 @@ func (p *pass) writeLedger(ctx context.Context) error {
 	case v1alpha1.ReasonSuperseded:
 		summary.Normal(p.Recorder, p.subject, eventEffectsStopped, fmt.Sprintf("%s: %s done. %s", p.transition.Name, p.transition.Status.Progress, is.Message))
 	case v1alpha1.ReasonDone:
-		if p.before.Annotations[v1alpha1.AnnotationComplete] != "" && p.hasEffects() {
+		if p.before.Annotations[v1alpha1.AnnotationComplete] == "" && p.hasEffects() {
 			summary.Normal(p.Recorder, p.subject, eventEffectsDone, fmt.Sprintf("%s: %s done", p.transition.Name, p.transition.Status.Progress))
 		}
 	}

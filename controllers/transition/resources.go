@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/metrics"
+	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/targets"
 )
@@ -55,7 +57,7 @@ func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect
 	if wait := sweep.due.Sub(p.now); wait > 0 && sweep.failed[""] == nil {
 		return p.pausedStep(planned, sweep, wait), nil
 	}
-	t, err := p.turn(ctx, planned, sweep)
+	t, err := p.turn(ctx, planned, sweep, nil)
 	switch {
 	case errors.Is(err, targets.ErrSlow):
 		return step{progress: p.progressOf(planned), again: guardPatience}, nil
@@ -70,13 +72,18 @@ func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect
 	}
 	found := t.find(ctx)
 	if moved := t.work(ctx, found, end); moved {
+		p.progress[planned.Effect] = t.account(found).progress // What is done stays done, and is told.
 		return step{}, errMoved
 	}
 	return t.account(found), nil
 }
 
 // turn makes ready what an effect needs to act.
-func (p *pass) turn(ctx context.Context, planned *v1alpha1.PlannedEffect, sweep *sweep) (*turn, error) {
+func (p *pass) turn(ctx context.Context, planned *v1alpha1.PlannedEffect, sweep *sweep, dependants []string) (*turn, error) {
+	if slices.Contains(dependants, planned.Effect) {
+		// A plan is as it was at the decision, what it depends on beside it as it is now.
+		return nil, fmt.Errorf("effect %s depends on itself, by way of %s", planned.Effect, strings.Join(dependants, ", "))
+	}
 	namespace, account := p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName
 	effect, err := cascade.NewResources(namespace, account, &planned.Definition)
 	if err != nil {
@@ -93,7 +100,7 @@ func (p *pass) turn(ctx context.Context, planned *v1alpha1.PlannedEffect, sweep 
 	if t.frozen, t.known, err = cascade.Thaw(planned.Frozen); err != nil {
 		return nil, err
 	}
-	if err := t.resolveBase(ctx, effect); err != nil {
+	if err := t.resolveBase(ctx, effect, append(slices.Clone(dependants), planned.Effect)); err != nil {
 		return nil, err
 	}
 	t.objects, err = p.Sources.Objects(effect.Source)
@@ -109,7 +116,7 @@ func unknownObjects(source targets.Source, err error) error {
 }
 
 // resolveBase finds the objects of the earlier effect that this one's refer to.
-func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error {
+func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources, dependants []string) error {
 	base := effect.Base()
 	if base == "" {
 		return nil
@@ -118,7 +125,7 @@ func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error
 	if planned == nil {
 		return fmt.Errorf("effect %s, on whose objects this one depends, is not in the policy any more", base)
 	}
-	earlier, err := t.pass.turn(ctx, planned, t.sweep)
+	earlier, err := t.pass.turn(ctx, planned, t.sweep, dependants)
 	if err != nil {
 		return err
 	}
@@ -128,6 +135,8 @@ func (t *turn) resolveBase(ctx context.Context, effect *cascade.Resources) error
 		for _, object := range earlier.Targets(ctx, earlier.look, earlier.Action, t.person, earlier.To) {
 			names = append(names, object.GetName())
 		}
+		// What was handed over refers to somebody else by now.
+		names = slices.AppendSeq(names, maps.Keys(t.sweeps.of(client.ObjectKeyFromObject(t.transition), base).done))
 	}
 	t.To = cascade.ToObjects(names, func(name string) bool { return t.known && !earlier.look.Has(t.transition.Namespace, name) })
 	return nil
@@ -167,7 +176,7 @@ func (t *turn) find(ctx context.Context) finding {
 		found.there++
 		verdict, _ := t.Judge(ctx, object) // An error will come again when it is acted on.
 		switch name := object.GetName(); {
-		case t.sweep.done[name] || verdict == cascade.Done:
+		case t.sweep.done[name], verdict == cascade.Done && !t.unanswered(name):
 			found.done++
 		case t.sweep.left[name] || verdict == cascade.Left:
 			found.left++
@@ -180,26 +189,28 @@ func (t *turn) find(ctx context.Context) finding {
 		for _, object := range candidates {
 			add(object)
 		}
+		if found.matched = found.there; t.Action == v1alpha1.ActionKeep {
+			return found
+		}
 		before := t.progressOf(t.planned)
 		gone := max(int(before.Done)-found.done, len(t.sweep.done)-found.done, 0)
 		found.done += gone
 		found.matched = max(int(before.Matched), found.done+len(found.open))
 		return found
 	}
-	for _, hash := range t.frozen {
-		objects := t.look.OfHash(hash)
-		if len(objects) == 0 && t.Action == v1alpha1.ActionDelete {
-			found.done++
+	for i, hash := range t.frozen {
+		if i > 0 && t.frozen[i-1] == hash {
+			continue // Two targets of one hash are found together.
 		}
-		for _, object := range objects {
+		for _, object := range t.look.OfHash(hash) {
 			add(object)
 		}
 	}
 	found.matched = len(t.frozen)
-	if t.Action != v1alpha1.ActionDelete {
-		if gone := found.matched - found.there; gone > 0 {
-			found.left += gone
-		}
+	if gone := max(found.matched-found.there, 0); t.Action == v1alpha1.ActionDelete {
+		found.done += gone
+	} else {
+		found.left += gone
 	}
 	for _, object := range candidates {
 		if !t.frozen.Has(object) {
@@ -209,24 +220,32 @@ func (t *turn) find(ctx context.Context) finding {
 	return found
 }
 
+// unanswered tells whether an object may have been handed over by an attempt of which no answer came: who has it now is
+// looked at again.
+func (t *turn) unanswered(name string) bool {
+	return t.Action == v1alpha1.ActionTransfer && (t.sweep.tried[name] || t.sweep.failed[name] != nil)
+}
+
 // work acts on the open objects, several at a time, until all had their turn or the slice is over. It stops at once where the
 // subject has moved on.
 func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bool) {
 	if t.Action == v1alpha1.ActionKeep {
 		return false
 	}
+	t.sweep.untriedFirst(found.open)
 	var mu sync.Mutex
 	var workers sync.WaitGroup
-	next := 0
+	next, begun := 0, 0
 	take := func() *unstructured.Unstructured {
 		mu.Lock()
 		defer mu.Unlock()
-		for ; next < len(found.open) && !moved && t.Clock.Now().Before(end) && !t.sweep.hopeless; next++ {
+		for ; next < len(found.open) && !moved && (begun < workersPerEffect || t.Clock.Now().Before(end)) && !t.sweep.hopeless; next++ {
 			name := found.open[next].GetName()
 			if t.sweep.failed[name] != nil || t.sweep.deleting[name] != "" {
 				continue
 			}
 			next++
+			begun++ // A pass gets on, however long it took to find out what there is to do.
 			return found.open[next-1]
 		}
 		return nil
@@ -234,13 +253,13 @@ func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bo
 	for range min(workersPerEffect, len(found.open)) {
 		workers.Go(func() {
 			for object := take(); object != nil; object = take() {
-				if still, err := t.stillHolds(ctx); err != nil || !still {
+				result := t.actOn(ctx, object)
+				if result.moved {
 					mu.Lock()
 					moved = true
 					mu.Unlock()
 					return
 				}
-				result := t.actOn(ctx, object)
 				mu.Lock()
 				outcome := t.sweep.keep(object.GetName(), result)
 				mu.Unlock()
@@ -256,6 +275,7 @@ func (t *turn) work(ctx context.Context, found finding, end time.Time) (moved bo
 type result struct {
 	deleting string // what its deletion waits for
 	left     bool
+	moved    bool // the subject has, and nothing was done
 	err      error
 }
 
@@ -281,12 +301,22 @@ func (s *sweep) keep(name string, r result) (outcome string) {
 func hopeless(err error) bool { return apierrors.IsForbidden(err) || targets.Missing(err) }
 
 // actOn reads an object live, decides again and does what the effect asks for, on exactly the object that was read.
-func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) result {
+func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) (r result) {
+	defer func() {
+		// An object that nobody thought of must not end the operator.
+		if panicked := recover(); panicked != nil {
+			r = result{err: fmt.Errorf("the effect fails on this object: %v", panicked)}
+		}
+	}()
 	release, err := t.slots.take(ctx)
 	if err != nil {
 		return result{err: err}
 	}
 	defer release()
+	// Only now: a turn may have been waited for.
+	if still, err := t.stillHolds(ctx); err != nil || !still {
+		return result{moved: true}
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for range 3 {
@@ -313,6 +343,8 @@ func (t *turn) tryOn(ctx context.Context, known *unstructured.Unstructured) resu
 	switch verdict, err := t.Judge(ctx, live); {
 	case err != nil:
 		return result{err: err}
+	case verdict == cascade.Done && t.Action == v1alpha1.ActionTransfer:
+		return t.seeTo(ctx, live)
 	case verdict == cascade.Done:
 		return result{}
 	case verdict == cascade.Left:
@@ -362,7 +394,12 @@ func (t *turn) change(ctx context.Context, live *unstructured.Unstructured) resu
 		_, r := t.write(ctx, t.Turn, live, nil)
 		return r
 	}
-	for now := t.Turn; ; {
+	return t.handOver(ctx, t.Turn, live)
+}
+
+// handOver writes the receiver into what refers as the turn says.
+func (t *turn) handOver(ctx context.Context, now *cascade.Turn, live *unstructured.Unstructured) result {
+	for {
 		receiver, err := t.receiver(ctx, t.planned, "")
 		if err != nil {
 			return result{err: err}
@@ -371,11 +408,36 @@ func (t *turn) change(ctx context.Context, live *unstructured.Unstructured) resu
 		if r.err != nil || r.left {
 			return r
 		}
-		if active, err := t.successors().Active(ctx, receiver.Name); err != nil || active {
+		active, err := t.successors().Active(ctx, receiver.Name)
+		if err != nil {
+			return result{err: err}
+		}
+		if active {
 			return r
 		}
 		now, live = t.HandOn(receiver), written
 	}
+}
+
+// seeTo sees to an object that was handed over by an attempt of which no answer came: its receiver may have left meanwhile.
+func (t *turn) seeTo(ctx context.Context, live *unstructured.Unstructured) result {
+	for _, name := range t.planned.Candidates {
+		receiver, err := observe.Get[v1alpha1.User](ctx, t, t.transition.Namespace, name)
+		if err != nil {
+			return result{err: err}
+		}
+		if receiver == nil || !t.HandOn(receiver).Refers(live) {
+			continue
+		}
+		active, err := t.successors().Active(ctx, name)
+		if err != nil {
+			return result{err: err}
+		}
+		if !active {
+			return t.handOver(ctx, t.HandOn(receiver), live)
+		}
+	}
+	return result{}
 }
 
 func (t *turn) write(ctx context.Context, now *cascade.Turn, live *unstructured.Unstructured, receiver *v1alpha1.User) (*unstructured.Unstructured, result) {
@@ -446,11 +508,14 @@ func (t *turn) account(found finding) step {
 		}
 	}
 	progress.Done = int32(done) //nolint:gosec // bounded
-	progress.Message = strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; ")
+	progress.Message = short(strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; "))
+	if t.sweep.hopeless {
+		progress.Failed = progress.Matched - progress.Done - int32(left) //nolint:gosec // bounded
+	}
 	switch {
 	case len(t.sweep.failed) > 0 && (open == 0 || t.sweep.hopeless), open == 0 && len(waiting) > 0:
 		t.sweep.pause(t.Clock.Now())
-		s := step{progress: progress, again: t.sweep.delay, err: failures(t.sweep.failed)}
+		s := step{progress: progress, again: t.sweep.delay, err: t.sweep.failure()}
 		if s.err != nil {
 			s.progress.Message = short(s.err.Error())
 		}
@@ -488,7 +553,7 @@ func (p *pass) hinderedStep(planned *v1alpha1.PlannedEffect, s *sweep, err error
 // pausedStep is the step of an effect that waits for its next round.
 func (p *pass) pausedStep(planned *v1alpha1.PlannedEffect, s *sweep, wait time.Duration) step {
 	progress := p.progressOf(planned)
-	err := failures(s.failed)
+	err := s.failure()
 	if err != nil {
 		progress.Message = short(err.Error())
 		if s.failed[""] != nil {

@@ -14,6 +14,7 @@ import (
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/wake"
 )
@@ -43,12 +44,14 @@ func (r *Reconciler) retain(ctx context.Context, org observe.Organization, trans
 // expiredAmong tells which of a subject's Transitions are to be deleted now, and when the next one will be.
 func expiredAmong(all []v1alpha1.Transition, org *v1alpha1.OrganizationSpec, now time.Time) (expired []*v1alpha1.Transition, next time.Time) {
 	retention := seconds(ptr.Deref(org.TransitionRetentionSeconds, 0))
-	kept := map[string]int32{}
+	kept, past := map[string]int32{}, map[string]bool{}
 	byNumber := slices.SortedFunc(slices.Values(pointers(all)), func(a, b *v1alpha1.Transition) int { return number(b) - number(a) })
 	for _, t := range byNumber {
 		identity := t.Spec.Subject.Identity
 		kept[identity]++
-		if kept[identity] <= max(1, org.TransitionHistoryLimit) || !history.Complete(t) {
+		// The records of a departure that goes on say which effects have run.
+		past[identity] = past[identity] || lifecycle.AccessOf(t.Spec.To) == v1alpha1.AccessGranted
+		if kept[identity] <= max(1, org.TransitionHistoryLimit) || !history.Complete(t) || !past[identity] {
 			continue
 		}
 		end := t.CreationTimestamp.Add(retention)

@@ -1,9 +1,14 @@
 package transition
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/controllers/internal/metrics"
@@ -33,6 +38,14 @@ type sweep struct {
 
 	// failed are those that could not be done in this round, and why.
 	failed map[string]error
+
+	// tried are those that failed in earlier rounds: the others go first, so that none is kept from its turn.
+	tried map[string]bool
+
+	// stuck is why rounds are broken off, in the words of the first of them: another object fails in each. stuckOn is
+	// what they have in common.
+	stuck   error
+	stuckOn string
 
 	// hopeless: the rest of the round would fail for the same reason.
 	hopeless bool
@@ -65,7 +78,7 @@ func (s *sweeps) of(transition client.ObjectKey, effect string) *sweep {
 	defer s.mu.Unlock()
 	effects := s.all[transition]
 	if effects[effect] == nil {
-		effects[effect] = &sweep{done: map[string]bool{}, left: map[string]bool{}, failed: map[string]error{}, deleting: map[string]string{}}
+		effects[effect] = &sweep{done: map[string]bool{}, left: map[string]bool{}, failed: map[string]error{}, tried: map[string]bool{}, deleting: map[string]string{}}
 	}
 	return effects[effect]
 }
@@ -102,6 +115,48 @@ func (s *sweep) pause(now time.Time) {
 func (s *sweep) begin() {
 	s.due = time.Time{}
 	s.hopeless = false
+	for name := range s.failed {
+		s.tried[name] = true
+	}
 	clear(s.failed)
 	clear(s.deleting)
+}
+
+// untriedFirst sorts objects by whether they have failed before.
+func (s *sweep) untriedFirst(objects []*unstructured.Unstructured) {
+	if !slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool { return !s.tried[o.GetName()] }) {
+		clear(s.tried)
+	}
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int {
+		return cmp.Compare(rank(s.tried[a.GetName()]), rank(s.tried[b.GetName()]))
+	})
+}
+
+func rank(tried bool) int {
+	if tried {
+		return 1
+	}
+	return 0
+}
+
+// failure says what could not be done in this round.
+func (s *sweep) failure() error {
+	words := sameForAll(s.failed)
+	if s.stuckOn != words {
+		s.stuckOn, s.stuck = words, failures(s.failed)
+	}
+	if words == "" {
+		return failures(s.failed)
+	}
+	return s.stuck
+}
+
+// sameForAll is what a round was broken off for, without the object's name; empty where it was not.
+func sameForAll(failed map[string]error) string {
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		if err := failed[name]; name != "" && hopeless(err) {
+			return strings.ReplaceAll(err.Error(), name, "")
+		}
+	}
+	return ""
 }

@@ -50,6 +50,12 @@ type pass struct {
 	subject *v1alpha1.User
 	person  *cascade.Person
 
+	// departure are the earlier Transitions since access was last given, newest first.
+	departure []*v1alpha1.Transition
+
+	// overtakenBy is the Transition that followed; empty where none did.
+	overtakenBy string
+
 	// Done.
 	progress  map[string]v1alpha1.EffectProgress
 	failed    []error
@@ -69,7 +75,8 @@ func (r *Reconciler) work(ctx context.Context, org observe.Organization, before 
 	if err := p.act(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := p.persist(ctx); err != nil {
+	p.summarize()
+	if err := p.writeLedger(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: p.again}, nil
@@ -87,8 +94,27 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		p.subject = nil
 		return nil
 	}
+	if err := p.observeHistory(ctx); err != nil {
+		return err
+	}
 	p.person, err = cascade.NewPerson(p.subject, spec.Subject.Identity, spec.Cause.Type == v1alpha1.TransitionDeleted)
 	return err
+}
+
+// observeHistory reads which Transitions of the subject came before this one, and whether one followed.
+func (p *pass) observeHistory(ctx context.Context) error {
+	subject := p.transition.Spec.Subject
+	all, err := index.TransitionsOf(ctx, p, p.transition.Namespace, subject.Kind, subject.Name)
+	if err != nil {
+		return err
+	}
+	ours := slices.DeleteFunc(pointers(all), func(t *v1alpha1.Transition) bool { return t.Spec.Subject.Identity != subject.Identity })
+	slices.SortFunc(ours, func(a, b *v1alpha1.Transition) int { return number(b) - number(a) })
+	if len(ours) > 0 && number(ours[0]) > number(p.transition) {
+		p.overtakenBy = ours[0].Name
+	}
+	p.departure = lifecycle.Departure(slices.DeleteFunc(ours, func(t *v1alpha1.Transition) bool { return number(t) >= number(p.transition) }))
+	return nil
 }
 
 func (p *pass) act(ctx context.Context) error {
@@ -111,12 +137,8 @@ func (p *pass) act(ctx context.Context) error {
 	if !p.hasEffects() {
 		return nil
 	}
-	newer, err := p.overtaken(ctx)
-	if err != nil {
-		return err
-	}
-	if newer != "" {
-		p.supersede("Overtaken by " + newer)
+	if p.overtakenBy != "" {
+		p.supersede("Overtaken by " + p.overtakenBy)
 		return nil
 	}
 	reason, message, err := p.waits(ctx)
@@ -131,24 +153,6 @@ func (p *pass) act(ctx context.Context) error {
 	return p.runEffects(ctx)
 }
 
-// overtaken names the Transition of the subject that followed this one; empty where there is none.
-func (p *pass) overtaken(ctx context.Context) (string, error) {
-	all, err := index.TransitionsOf(ctx, p, p.transition.Namespace, v1alpha1.SubjectUser, p.transition.Spec.Subject.Name)
-	if err != nil {
-		return "", err
-	}
-	newest := p.transition
-	for i := range all {
-		if all[i].Spec.Subject.Identity == p.transition.Spec.Subject.Identity && number(&all[i]) > number(newest) {
-			newest = &all[i]
-		}
-	}
-	if newest == p.transition {
-		return "", nil
-	}
-	return newest.Name, nil
-}
-
 // demand keeps the plan's kinds watched while it runs, whatever becomes of the policy.
 func (p *pass) demand() {
 	key := client.ObjectKeyFromObject(p.transition)
@@ -158,6 +162,9 @@ func (p *pass) demand() {
 	var effects []v1alpha1.Effect
 	for i := range p.transition.Spec.Plan {
 		effects = append(effects, p.transition.Spec.Plan[i].Definition)
+		if base := p.planOf(p.transition.Spec.Plan[i].Definition.Resources.Reference.Effect); base != nil {
+			effects = append(effects, base.Definition)
+		}
 	}
 	p.Sources.Demand(targets.Owner(kind, key), cascade.NeedsOf(p.transition.Namespace, p.transition.Spec.Policy.ServiceAccountName, effects))
 }
@@ -172,10 +179,6 @@ func (r *Reconciler) end(transition client.ObjectKey) {
 
 // runEffects gives the policy's effects their turn, in order, until the slice is over.
 func (p *pass) runEffects(ctx context.Context) error {
-	if still, err := p.stillHolds(ctx); err != nil || !still {
-		p.again = moment
-		return err
-	}
 	end := p.now.Add(slice)
 	unfinished := map[string]bool{}
 	for _, planned := range lifecycle.InOrder(p.transition.Spec.Plan) {
@@ -186,6 +189,11 @@ func (p *pass) runEffects(ctx context.Context) error {
 			p.note(&planned, "Waits for effect "+dependant)
 			unfinished[planned.Effect] = true
 			continue
+		}
+		// What the last effect did may have taken long.
+		if still, err := p.stillHolds(ctx); err != nil || !still {
+			p.again = moment
+			return err
 		}
 		step, err := p.run(ctx, &planned, end)
 		if errors.Is(err, errMoved) {
@@ -278,14 +286,6 @@ func (p *pass) stillHolds(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return lifecycle.Same(lifecycle.DecideUser(seen.Input, p.Clock.Now()).State, p.transition.Spec.To), nil
-}
-
-// persist writes the ledger, and then tells about it.
-func (p *pass) persist(ctx context.Context) error {
-	if err := p.remember(ctx); err != nil {
-		return err
-	}
-	return p.writeLedger(ctx)
 }
 
 // latchOwn puts the holds of a suspension or a removal on the memberships. Nothing stops it: what was suspended must not come

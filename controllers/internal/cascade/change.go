@@ -79,6 +79,9 @@ func (t *Turn) HandOn(from *v1alpha1.User) *Turn {
 	return &on
 }
 
+// Refers tells whether an object refers as the turn says.
+func (t *Turn) Refers(object *unstructured.Unstructured) bool { return t.refers(object.Object, t.To) }
+
 // mark is what the annotation of an object says that this Transition has changed.
 func (t *Turn) mark() string { return string(t.Transition.UID) + ":" }
 

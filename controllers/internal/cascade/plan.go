@@ -2,6 +2,8 @@ package cascade
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +62,7 @@ func (p *Planner) Plan(ctx context.Context, s Situation) ([]v1alpha1.PlannedEffe
 	if err != nil {
 		return nil, err
 	}
-	ends, err := pass.links(ctx, v1alpha1.ActionUnlink, unlinks, func(e *v1alpha1.Effect) string { return unlinkName(e.Resources.Kind) })
+	ends, err := pass.links(ctx, v1alpha1.ActionUnlink, unlinks, func(e *v1alpha1.Effect) string { return unlinkName(&e.Resources) })
 	return slices.Concat(plan, links, ends), err
 }
 
@@ -101,11 +103,24 @@ func (p *planning) links(ctx context.Context, action v1alpha1.EffectAction, effe
 	return plan, nil
 }
 
-// unlinkName is the name of what takes the links out of the objects of a kind: no effect of a policy's, but in the ledger like
-// one.
-func unlinkName(kind string) string {
-	const prefix, longest = "unlink:", 63
-	return prefix + kind[:min(len(kind), longest-len(prefix))]
+// unlinkName is the name of what takes the links out of the objects of a kind: no effect of a policy's, which cannot have such
+// a name, but in the ledger like one.
+func unlinkName(e *v1alpha1.ResourcesEffect) string {
+	group, _, _ := strings.Cut(e.APIVersion, "/")
+	return Fit("unlink:" + e.Kind + "." + group)
+}
+
+// longestName is how many characters the name of a hold or of an effect may have.
+const longestName = 63
+
+// Fit shortens a name to what names may have, so that two names stay two.
+func Fit(name string) string {
+	if len(name) <= longestName {
+		return name
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return fmt.Sprintf("%s-%08x", name[:longestName-9], h.Sum32())
 }
 
 func (p *planning) effect(ctx context.Context, effect *v1alpha1.Effect) (v1alpha1.PlannedEffect, error) {

@@ -123,7 +123,7 @@ func (s Successors) ownTeams(ctx context.Context) ([]v1alpha1.Group, error) {
 		if group == nil || !slices.Contains(s.Org.Spec().TeamTypes, group.Spec.Type) {
 			continue
 		}
-		member, err := s.belongs(ctx, membership)
+		member, err := s.Belongs(ctx, membership)
 		if err != nil {
 			return nil, err
 		}
@@ -134,9 +134,9 @@ func (s Successors) ownTeams(ctx context.Context) ([]v1alpha1.Group, error) {
 	return teams, nil
 }
 
-// belongs tells whether somebody would be an active member but for this departure: what it has paused or latched does not
+// Belongs tells whether somebody would be an active member but for this departure: what it has paused or latched does not
 // count.
-func (s Successors) belongs(ctx context.Context, m *v1alpha1.Membership) (bool, error) {
+func (s Successors) Belongs(ctx context.Context, m *v1alpha1.Membership) (bool, error) {
 	without := m.DeepCopy()
 	without.Spec.Holds = slices.DeleteFunc(without.Spec.Holds, func(h v1alpha1.MembershipHold) bool { return slices.Contains(s.Latched, h.Name) })
 	present := lifecycle.User{Spec: &v1alpha1.UserSpec{}}

@@ -116,6 +116,13 @@ func (s *store) written(object *unstructured.Unstructured) error {
 	return s.Indexer.Update(stripped)
 }
 
+// Delete implements cache.Store.
+func (s *store) Delete(object any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Indexer.Delete(object)
+}
+
 // Replace implements cache.Store.
 func (s *store) Replace(objects []any, resourceVersion string) error {
 	for i := range objects {
