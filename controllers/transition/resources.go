@@ -300,7 +300,8 @@ func (s *sweep) keep(name string, r result) (outcome string) {
 // hopeless tells whether the next object would fail like the last: an account that may not do something may not do it again.
 func hopeless(err error) bool { return apierrors.IsForbidden(err) || targets.Missing(err) }
 
-// actOn reads an object live, decides again and does what the effect asks for, on exactly the object that was read.
+// actOn does what the effect asks for, on exactly the object that it has decided about: as it is known, where that is enough and
+// still so; else it is read live and decided about again.
 func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) (r result) {
 	defer func() {
 		// An object that nobody thought of must not end the operator.
@@ -319,6 +320,11 @@ func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) (r r
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if verdict, err := t.Judge(ctx, known); t.Direct() && verdict == cascade.Act && err == nil {
+		if r := t.change(ctx, known); !apierrors.IsConflict(r.err) {
+			return r
+		}
+	}
 	for range 3 {
 		r := t.tryOn(ctx, known)
 		if !apierrors.IsConflict(r.err) {

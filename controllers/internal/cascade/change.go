@@ -79,6 +79,12 @@ func (t *Turn) HandOn(from *v1alpha1.User) *Turn {
 	return &on
 }
 
+// Direct tells whether what is known of an object is enough to change it, locked on the version that is known: one field holds
+// the reference, and nothing is taken away that could not be given back. All else is read live first.
+func (t *Turn) Direct() bool {
+	return (t.Action == v1alpha1.ActionTransfer || t.Action == v1alpha1.ActionUnassign) && !t.reference.ThroughLists()
+}
+
 // Refers tells whether an object refers as the turn says.
 func (t *Turn) Refers(object *unstructured.Unstructured) bool { return t.refers(object.Object, t.To) }
 

@@ -45,6 +45,11 @@ func (p Path) String() string {
 	return text(p.steps)
 }
 
+// ThroughLists tells whether the path goes through a list.
+func (p Path) ThroughLists() bool {
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.list })
+}
+
 func text(steps []step) string {
 	parts := make([]string, len(steps))
 	for i, s := range steps {
