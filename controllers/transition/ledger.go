@@ -29,32 +29,19 @@ const (
 	eventManagedElsewhere = "ManagedElsewhere"
 )
 
-const (
-	everyEffectIsDone = "Every effect is done"
-
-	// longestWords is how many characters the ledger says about an effect.
-	longestWords = 1024
-)
+const everyEffectIsDone = "Every effect is done"
 
 // stepOf is the step of an effect that had its whole turn in this pass.
 func (p *pass) stepOf(progress v1alpha1.EffectProgress, err error) step {
 	if err == nil {
 		return step{progress: progress, finished: true}
 	}
-	progress.Message = short(err.Error())
+	progress.Message = summary.Short(err.Error())
 	return step{progress: progress, err: err, again: firstDelay}
 }
 
 func (p *pass) failedStep(planned *v1alpha1.PlannedEffect, err error) step {
 	return p.stepOf(p.progressOf(planned), err)
-}
-
-func short(text string) string {
-	runes := []rune(text)
-	if len(runes) <= longestWords {
-		return text
-	}
-	return string(runes[:longestWords-1]) + "…"
 }
 
 // summarize writes what this pass found into the ledger.

@@ -184,9 +184,8 @@ func (t *turn) find(ctx context.Context) finding {
 			found.open = append(found.open, object)
 		}
 	}
-	candidates := t.Targets(ctx, t.look, t.Action, t.person, t.To)
 	if !t.known {
-		for _, object := range candidates {
+		for _, object := range t.Targets(ctx, t.look, t.Action, t.person, t.To) {
 			add(object)
 		}
 		if found.matched = found.there; t.Action == v1alpha1.ActionKeep {
@@ -212,11 +211,7 @@ func (t *turn) find(ctx context.Context) finding {
 	} else {
 		found.left += gone
 	}
-	for _, object := range candidates {
-		if !t.frozen.Has(object) {
-			found.late++
-		}
-	}
+	found.late = t.Late(ctx, t.look, t.Action, t.person, t.To, t.frozen)
 	return found
 }
 
@@ -514,7 +509,7 @@ func (t *turn) account(found finding) step {
 		}
 	}
 	progress.Done = int32(done) //nolint:gosec // bounded
-	progress.Message = short(strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; "))
+	progress.Message = summary.Short(strings.Join(slices.Concat(sayLeft(left), sayLate(found.late), few(waiting)), "; "))
 	if t.sweep.hopeless {
 		progress.Failed = progress.Matched - progress.Done - int32(left) //nolint:gosec // bounded
 	}
@@ -523,7 +518,7 @@ func (t *turn) account(found finding) step {
 		t.sweep.pause(t.Clock.Now())
 		s := step{progress: progress, again: t.sweep.delay, err: t.sweep.failure()}
 		if s.err != nil {
-			s.progress.Message = short(s.err.Error())
+			s.progress.Message = summary.Short(s.err.Error())
 		}
 		return s
 	case open > 0:
@@ -561,7 +556,7 @@ func (p *pass) pausedStep(planned *v1alpha1.PlannedEffect, s *sweep, wait time.D
 	progress := p.progressOf(planned)
 	err := s.failure()
 	if err != nil {
-		progress.Message = short(err.Error())
+		progress.Message = summary.Short(err.Error())
 		if s.failed[""] != nil {
 			progress.Failed = progress.Matched - progress.Done
 		}

@@ -11,6 +11,7 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/fieldpath"
@@ -75,7 +76,7 @@ func (t *Turn) Judge(ctx context.Context, object *unstructured.Unstructured) (Ve
 // HandOn is the turn with an object that has just gone to a receiver who cannot keep it.
 func (t *Turn) HandOn(from *v1alpha1.User) *Turn {
 	on := *t
-	on.To = Referred{values: []string{valueOf(from, t.definition.Reference.Value)}}
+	on.To = Referred{values: sets.New(valueOf(from, t.definition.Reference.Value))}
 	return &on
 }
 

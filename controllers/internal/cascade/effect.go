@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/fieldpath"
@@ -162,7 +163,7 @@ const displayName = "DisplayName"
 // Referred is what a reference must hold to refer to the person: one of the person's names, or the name of one of the objects
 // that an earlier effect matched.
 type Referred struct {
-	values []string
+	values sets.Set[string]
 
 	// gone tells of a name whether the earlier effect's kind has no object of that name any more: what depends on
 	// an object that has gone meanwhile is still the effect's.
@@ -175,16 +176,16 @@ func (r *Resources) To(person *Person) Referred {
 	if value == "" {
 		return Referred{}
 	}
-	return Referred{values: []string{value}}
+	return Referred{values: sets.New(value)}
 }
 
 // ToObjects are the values by which an effect's objects refer to those of an earlier effect.
 func ToObjects(names []string, gone func(name string) bool) Referred {
-	return Referred{values: names, gone: gone}
+	return Referred{values: sets.New(names...), gone: gone}
 }
 
 func (f Referred) has(value string) bool {
-	return slices.Contains(f.values, value)
+	return f.values.Has(value)
 }
 
 // Base is the name of the effect whose objects this one's refer to; empty where they refer to the person.
@@ -224,7 +225,7 @@ func (r *Resources) Candidates(look targets.Look, action v1alpha1.EffectAction, 
 		add(look.LinkedTo(person.Identity))
 		return found
 	}
-	for _, value := range to.values {
+	for value := range to.values {
 		add(look.Referring(r.reference, value))
 	}
 	return found
@@ -237,10 +238,23 @@ func (r *Resources) Targets(ctx context.Context, look targets.Look, action v1alp
 	if followsLinks(action) {
 		return candidates
 	}
-	return slices.DeleteFunc(candidates, func(object *unstructured.Unstructured) bool {
-		ok, err := r.matches(ctx, object.Object, person)
-		return err == nil && !ok
-	})
+	return slices.DeleteFunc(candidates, func(object *unstructured.Unstructured) bool { return !r.concerns(ctx, object, person) })
+}
+
+// Late is how many objects have become targets since a plan was frozen.
+func (r *Resources) Late(ctx context.Context, look targets.Look, action v1alpha1.EffectAction, person *Person, to Referred, frozen Frozen) int {
+	late := 0
+	for _, object := range r.Candidates(look, action, person, to) {
+		if !frozen.Has(object) && (followsLinks(action) || r.concerns(ctx, object, person)) {
+			late++
+		}
+	}
+	return late
+}
+
+func (r *Resources) concerns(ctx context.Context, object *unstructured.Unstructured, person *Person) bool {
+	ok, err := r.matches(ctx, object.Object, person)
+	return ok || err != nil
 }
 
 // followsLinks tells whether an action is about what the person was taken out of, whatever refers to the person by now: it

@@ -21,6 +21,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/metrics"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // Subject is whose history it is.
@@ -257,16 +258,13 @@ func (h History) transition(entry Entry) *v1alpha1.Transition {
 
 func reason(entry Entry) string {
 	if given := entry.Subject.Object.GetAnnotations()[v1alpha1.AnnotationReason]; entry.Change.Cause.Type == v1alpha1.TransitionDeleted && given != "" {
-		return truncate(given)
+		return summary.Short(given)
 	}
 	return entry.Change.Reason
 }
 
-// mostGroups is how many of an actor's groups a Transition holds, and longestText how many characters of a name or a reason.
-const (
-	mostGroups  = 256
-	longestText = 1024
-)
+// mostGroups is how many of an actor's groups a Transition holds.
+const mostGroups = 256
 
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
 // neither is known: a deletion leaves no stamp, and the one that is there is of an earlier change.
@@ -286,27 +284,19 @@ func actor(entry Entry) v1alpha1.Actor {
 	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
 		return v1alpha1.Actor{}
 	}
-	stamped.Username = truncate(stamped.Username)
+	stamped.Username = summary.Short(stamped.Username)
 	stamped.Groups = slices.DeleteFunc(stamped.Groups, func(group string) bool { return group == "" })
 	stamped.Groups = stamped.Groups[:min(len(stamped.Groups), mostGroups)]
 	for i, group := range stamped.Groups {
-		stamped.Groups[i] = truncate(group)
+		stamped.Groups[i] = summary.Short(group)
 	}
-	stamped.OnBehalfOf = truncate(annotations[v1alpha1.AnnotationOnBehalfOf])
+	stamped.OnBehalfOf = summary.Short(annotations[v1alpha1.AnnotationOnBehalfOf])
 	return stamped
 }
 
 // ownHold tells whether a hold of that name is set by the operator alone.
 func ownHold(name string) bool {
 	return name == v1alpha1.HoldUserSuspended || name == v1alpha1.HoldUserRemoved || strings.HasPrefix(name, v1alpha1.HoldOfEffect)
-}
-
-func truncate(s string) string {
-	runes := []rune(s)
-	if len(runes) <= longestText {
-		return s
-	}
-	return string(runes[:longestText-1]) + "…"
 }
 
 // Summary is what a subject's status says about its newest Transition.

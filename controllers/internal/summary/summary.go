@@ -14,6 +14,18 @@ import (
 // longestMessage is how many bytes of text a condition gets: less than the API server takes, and more than people read.
 const longestMessage = 4096
 
+// longestText is how many characters the API takes of a name, a reason or a message of its own.
+const longestText = 1024
+
+// Short shortens a text to what the API takes.
+func Short(text string) string {
+	runes := []rune(text)
+	if len(runes) <= longestText {
+		return text
+	}
+	return string(runes[:longestText-1]) + "…"
+}
+
 // Condition is a condition that is true or not.
 func Condition(kind string, holds bool, reason, message string) metav1.Condition {
 	status := metav1.ConditionFalse

@@ -128,9 +128,22 @@ func (r *Registry) release(owner string, source Source) {
 	}
 	delete(r.sources, source)
 	delete(r.places, source)
+	r.forget(source)
 	e.current.stop()
 	if e.next != nil {
 		e.next.stop()
+	}
+}
+
+// forget drops the clients of an account of which no source is watched any more.
+func (r *Registry) forget(last Source) {
+	for source := range r.sources {
+		if source.Namespace == last.Namespace && source.Account == last.Account {
+			return
+		}
+	}
+	for _, again := range []bool{false, true} {
+		delete(r.accounts, account{namespace: last.Namespace, name: last.Account, again: again})
 	}
 }
 

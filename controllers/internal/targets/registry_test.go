@@ -301,6 +301,9 @@ func TestASourceIsLetGoWithItsLastOwner(t *testing.T) {
 	if _, err := w.At(source, needs(t)); !errors.Is(err, ErrSynchronizing) || len(w.Owners(source)) > 0 {
 		t.Errorf("nobody needs it, and it is kept: %v, %v", err, w.Owners(source))
 	}
+	if len(w.accounts) > 0 {
+		t.Errorf("nobody acts as %v any more, and their clients are kept", w.accounts)
+	}
 }
 
 func TestAWatchIsToldAtOnceThatTheAPIServerIsBusy(t *testing.T) {
