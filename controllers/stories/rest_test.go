@@ -66,15 +66,22 @@ func (c *crowd) versions(ctx context.Context) map[string]string {
 	return versions
 }
 
-// terminating are the namespaces that are going.
+// terminating are the namespaces that are going, with what is still in them.
 func terminating(ctx context.Context) ([]string, error) {
 	var list corev1.NamespaceList
 	err := admin.List(ctx, &list)
 	going := []string{}
 	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp != nil {
-			going = append(going, list.Items[i].Name)
+		if list.Items[i].DeletionTimestamp == nil {
+			continue
 		}
+		line := list.Items[i].Name
+		for _, condition := range list.Items[i].Status.Conditions {
+			if condition.Status == corev1.ConditionTrue {
+				line += fmt.Sprintf(" %s: %s", condition.Type, condition.Message)
+			}
+		}
+		going = append(going, line)
 	}
 	return going, err
 }
