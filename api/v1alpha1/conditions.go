@@ -12,6 +12,11 @@ const (
 	// ConditionBlocked is True while a guard keeps an automatic transition from happening.
 	ConditionBlocked = "Blocked"
 
+	// ConditionStalled is True while something waits for a person: it will not come right by itself, however often it is
+	// tried. It is absent otherwise, also while a time has yet to come or effects are being worked off. Tools that read the
+	// health of any object, as Flux and Argo CD do, take it for a failure.
+	ConditionStalled = "Stalled"
+
 	// ConditionResolvedRefs says whether the user and the group of a Membership exist.
 	ConditionResolvedRefs = "ResolvedRefs"
 
@@ -100,6 +105,9 @@ const (
 
 	// ReasonLastRoleHolder: the cascade waits until the roles that the user held are held by enough others.
 	ReasonLastRoleHolder = "LastRoleHolder"
+
+	// ReasonNoSuccessor: nobody who may receive what a cascade hands over has access. It is a reason of Stalled alone.
+	ReasonNoSuccessor = "NoSuccessor"
 
 	// ReasonInvalidAnnotation: an annotation of Tenure's cannot be read; the message says which and why.
 	ReasonInvalidAnnotation = "InvalidAnnotation"

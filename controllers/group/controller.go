@@ -3,16 +3,10 @@ package group
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -22,7 +16,6 @@ import (
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
-	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/tally"
 	"tenure.dev/tenure/controllers/internal/wake"
 	"tenure.dev/tenure/controllers/internal/watch"
@@ -134,58 +127,4 @@ func (r *Reconciler) stamp(ctx context.Context, before *v1alpha1.Group) (*v1alph
 		map[v1alpha1.Relation]string{v1alpha1.RelationLeader: group.Spec.LeaderRef.Name}, observe.Released(group.Annotations))
 	write.Annotate(group, v1alpha1.AnnotationRelease, "")
 	return group, write.Object(ctx, r, before, group)
-}
-
-func summarize(group *v1alpha1.Group, counts tally.Counts, leader v1alpha1.GroupLeader, leaderFound bool, now time.Time) {
-	status := &group.Status
-	status.ObservedGeneration = group.Generation
-	status.Members = v1alpha1.MembershipCounts{Active: counts[active], Total: counts[total]}
-	status.Leader = leader
-	for _, condition := range []metav1.Condition{ready(leader, leaderFound), staffed(group, counts)} {
-		condition.ObservedGeneration = group.Generation
-		condition.LastTransitionTime = metav1.NewTime(now)
-		meta.SetStatusCondition(&status.Conditions, condition)
-	}
-}
-
-func ready(leader v1alpha1.GroupLeader, found bool) metav1.Condition {
-	if leader.Name != "" && !found {
-		return summary.Condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonUnknownReference,
-			"The leader, User "+leader.Name+", does not exist: create the user, or name another leader in leaderRef")
-	}
-	return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force")
-}
-
-func staffed(group *v1alpha1.Group, counts tally.Counts) metav1.Condition {
-	var short []string
-	for i := range group.Spec.Roles {
-		role := &group.Spec.Roles[i]
-		if least, has := ptr.Deref(role.MinimumActive, 0), counts[activeAs(role.Name)]; has < least {
-			short = append(short, fmt.Sprintf("role %s has %d active of at least %d", role.Name, has, least))
-		}
-	}
-	if len(short) > 0 {
-		return summary.Condition(v1alpha1.ConditionStaffed, false, v1alpha1.ReasonUnderstaffed,
-			strings.Join(short, "; ")+": give the role to another active member")
-	}
-	return summary.Condition(v1alpha1.ConditionStaffed, true, v1alpha1.ReasonStaffed, "Every role has as many active holders as it needs")
-}
-
-// onlyCountsDiffer tells whether the write can wait a moment.
-func onlyCountsDiffer(before, after *v1alpha1.Group) bool {
-	was, is := before.Status, after.Status
-	counted := was
-	counted.Members, counted.Conditions = is.Members, is.Conditions
-	return len(was.Conditions) > 0 && equality.Semantic.DeepEqual(counted, is) && !equality.Semantic.DeepEqual(was, is)
-}
-
-// tell emits Events about what this pass has changed. A new group that nobody has joined yet is no news.
-func (r *Reconciler) tell(before, after *v1alpha1.Group) {
-	was, is := before.Status.Conditions, after.Status.Conditions
-	if summary.HasReason(was, v1alpha1.ConditionStaffed, v1alpha1.ReasonStaffed) && summary.HasReason(is, v1alpha1.ConditionStaffed, v1alpha1.ReasonUnderstaffed) {
-		summary.Warning(r.Recorder, after, v1alpha1.ReasonUnderstaffed, meta.FindStatusCondition(is, v1alpha1.ConditionStaffed).Message)
-	}
-	if summary.HasReason(was, v1alpha1.ConditionStaffed, v1alpha1.ReasonUnderstaffed) && summary.HasReason(is, v1alpha1.ConditionStaffed, v1alpha1.ReasonStaffed) {
-		summary.Normal(r.Recorder, after, v1alpha1.ReasonStaffed, meta.FindStatusCondition(is, v1alpha1.ConditionStaffed).Message)
-	}
 }

@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"tenure.dev/tenure/api/v1alpha1"
-	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/summary"
 	"tenure.dev/tenure/controllers/internal/targets"
@@ -72,18 +71,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	demand(r.Sources, req, before, org)
 	if before == nil || org.Terminating {
-		r.Sources.Demand(targets.Owner(kind, req.NamespacedName), nil)
 		return ctrl.Result{}, nil
 	}
-	r.Sources.Demand(targets.Owner(kind, req.NamespacedName), cascade.NeedsOf(before.Namespace, before.Spec.ServiceAccountName, before.Spec.Effects))
 
 	policy := before.DeepCopy()
 	policy.Status.ObservedGeneration = policy.Generation
 	condition := r.ready(policy)
-	condition.ObservedGeneration = policy.Generation
-	condition.LastTransitionTime = metav1.NewTime(r.Clock.Now())
-	meta.SetStatusCondition(&policy.Status.Conditions, condition)
+	summary.Set(&policy.Status.Conditions, policy.Generation, r.Clock.Now(), condition)
 	written, err := write.Status(ctx, r, before, policy)
 	if written {
 		r.tellNotReady(before, policy)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -246,6 +247,9 @@ func TestRefusedGrantIsShownAndTheRestGoesOn(t *testing.T) {
 	}
 	if m.Status.State != v1alpha1.StateActive {
 		t.Errorf("state %s, want Active", m.Status.State)
+	}
+	if !meta.IsStatusConditionTrue(m.Status.Conditions, v1alpha1.ConditionStalled) {
+		t.Error("not stalled, though somebody has to allow the grant")
 	}
 	for _, c := range m.Status.Conditions {
 		if c.Type == v1alpha1.ConditionReady && (c.Reason != v1alpha1.ReasonGrantRefused || !strings.Contains(c.Message, "tenure-grantable")) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -40,11 +39,8 @@ func (p *pass) summarize() {
 	status.NextState = p.decision.NextState
 	status.Next = lifecycle.NextInWords(p.decision.NextState, p.decision.Next)
 	status.LastTransition = history.Summary(p.newest(), false)
-	for _, condition := range []metav1.Condition{p.ready(), summary.Active(p.decision, p.outcome.StateTime), p.blocked(), p.resolvedRefs()} {
-		condition.ObservedGeneration = p.membership.Generation
-		condition.LastTransitionTime = metav1.NewTime(p.now)
-		meta.SetStatusCondition(&status.Conditions, condition)
-	}
+	summary.Set(&status.Conditions, p.membership.Generation, p.now,
+		p.ready(), summary.Active(p.decision, p.outcome.StateTime), p.blocked(), p.resolvedRefs())
 }
 
 func (p *pass) ready() metav1.Condition {

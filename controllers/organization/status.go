@@ -38,11 +38,7 @@ func (p *pass) summarize() {
 	for _, role := range p.org.Spec.AdminRoles {
 		status.Admins.Active += p.counts[withRole(role)]
 	}
-	for _, condition := range []metav1.Condition{p.ready(), p.seatsAvailable()} {
-		condition.ObservedGeneration = p.org.Generation
-		condition.LastTransitionTime = metav1.NewTime(p.now)
-		meta.SetStatusCondition(&status.Conditions, condition)
-	}
+	summary.Set(&status.Conditions, p.org.Generation, p.now, p.ready(), p.seatsAvailable())
 }
 
 // ready says what an organization needs and does not have yet. None of it is an error: an organization begins so.

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -260,5 +261,47 @@ func TestDeletedUserGoesWhenItsEndIsRecordedAndItsMembershipsAreHeld(t *testing.
 	ready := kate(t, w).Status.Conditions[0]
 	if ready.Reason != v1alpha1.ReasonDeletionWaiting || !strings.Contains(ready.Message, "user.kate.2") {
 		t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
+	}
+}
+
+func TestUserIsStalledWhileItsCascadeWaitsForAPerson(t *testing.T) {
+	w := acme(t, &v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{Name: "user.kate.1", Namespace: "acme"},
+		Spec: v1alpha1.TransitionSpec{
+			Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "kate", UID: "*v1alpha1.User-kate", Identity: "*v1alpha1.User-kate"},
+			To:      v1alpha1.StateActivated,
+			Time:    metav1.NewTime(worldtest.Start),
+			Plan:    []v1alpha1.PlannedEffect{{Effect: "work", Targets: 1}},
+		},
+	})
+	for _, test := range []struct{ reason, message, want string }{
+		{v1alpha1.ReasonRetrying, "a: nobody who may receive it has access (asked: Owner)", "NoSuccessor"},
+		{v1alpha1.ReasonRetrying, `a: patch: works.work.example.com "a" is forbidden: not allowed`, "Forbidden"},
+		{v1alpha1.ReasonRetrying, `the objects of kind Work cannot be listed: no matches for kind "Work" in version "work.example.com/v1"`, "KindNotFound"},
+		{v1alpha1.ReasonRetrying, "a: patch: the connection was refused", ""},
+		{v1alpha1.ReasonRunning, "", ""},
+		{v1alpha1.ReasonLeader, "", "Leader"},
+		{v1alpha1.ReasonLastRoleHolder, "", "LastRoleHolder"},
+	} {
+		running := &v1alpha1.Transition{}
+		if err := w.Get(t.Context(), client.ObjectKey{Namespace: "acme", Name: "user.kate.1"}, running); err != nil {
+			t.Fatal(err)
+		}
+		running.Status.Effects = []v1alpha1.EffectProgress{{Name: "work", Matched: 1, Message: test.message}}
+		running.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionComplete, Status: metav1.ConditionFalse, Reason: test.reason, Message: "Not complete"}}
+		if err := w.Status().Update(t.Context(), running); err != nil {
+			t.Fatal(err)
+		}
+		mustReconcile(t, w)
+		got := ""
+		if stalled := meta.FindStatusCondition(kate(t, w).Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
+			got = stalled.Reason
+		}
+		if got != test.want {
+			t.Errorf("%s %q: stalled because of %q, want %q", test.reason, test.message, got, test.want)
+		}
+		w.Forget()
+		mustReconcile(t, w)
+		expectWrites(t, w)
 	}
 }

@@ -10,9 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/summary"
+	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
@@ -44,11 +46,7 @@ func (p *pass) summarize() {
 	status.LastActivityTime = metav1.NewTime(p.seen.LastActivity)
 	status.Memberships = p.counts
 	status.LastTransition = history.Summary(p.newest(), p.running())
-	for _, condition := range []metav1.Condition{p.ready(), p.active(), p.blocked()} {
-		condition.ObservedGeneration = p.user.Generation
-		condition.LastTransitionTime = metav1.NewTime(p.now)
-		meta.SetStatusCondition(&status.Conditions, condition)
-	}
+	summary.Set(&status.Conditions, p.user.Generation, p.now, p.ready(), p.active(), p.blocked(), p.stuck())
 }
 
 func (p *pass) ready() metav1.Condition {
@@ -125,6 +123,38 @@ func (p *pass) whatHinders() string {
 		return ""
 	}
 	return ": " + strings.Join(words, "; ")
+}
+
+// hopeless are words with which a ledger tells why an effect fails, where trying again will not help.
+var hopeless = []struct{ words, reason string }{
+	{cascade.ErrNoSuccessor.Error(), v1alpha1.ReasonNoSuccessor},
+	{cascade.ErrInvalidMatch.Error(), v1alpha1.ReasonInvalidMatch},
+	{cascade.ErrInvalidKind.Error(), v1alpha1.ReasonInvalidKind},
+	{targets.ErrClusterScoped.Error(), v1alpha1.ReasonInvalidKind},
+	// As the API server and its clients put it.
+	{"is forbidden: ", v1alpha1.ReasonForbidden},
+	{"no matches for kind ", v1alpha1.ReasonKindNotFound},
+	{"could not find the requested resource", v1alpha1.ReasonKindNotFound},
+}
+
+// stuck says what of the effects waits for a person; nothing where they are under way, or may come right when they are tried
+// again.
+func (p *pass) stuck() metav1.Condition {
+	for _, t := range p.history.Running {
+		if !summary.HasReason(t.Status.Conditions, v1alpha1.ConditionComplete, v1alpha1.ReasonRetrying) {
+			continue
+		}
+		for i := range t.Status.Effects {
+			effect := &t.Status.Effects[i]
+			for _, failure := range hopeless {
+				if strings.Contains(effect.Message, failure.words) {
+					return summary.Condition(v1alpha1.ConditionStalled, true, failure.reason,
+						fmt.Sprintf("Effect %s of Transition %s: %s", effect.Name, t.Name, effect.Message))
+				}
+			}
+		}
+	}
+	return metav1.Condition{}
 }
 
 func (p *pass) active() metav1.Condition {

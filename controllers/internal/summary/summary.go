@@ -100,6 +100,9 @@ func Changed(change *v1alpha1.TransitionSpec, d lifecycle.Decision) string {
 	} else {
 		text += ": " + ended(change.Cause)
 	}
+	if by := change.Actor.Username; by != "" && by != v1alpha1.ActorDeadline && by != v1alpha1.ActorUser {
+		text += ", by " + by
+	}
 	if next := lifecycle.NextInWords(d.NextState, d.Next); next != "" {
 		text += "; " + next
 	}
