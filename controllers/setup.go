@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/admission"
 	"tenure.dev/tenure/controllers/group"
 	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/index"
@@ -37,6 +39,9 @@ type Options struct {
 
 	// Workers is how many objects of one kind are reconciled at the same time. At least 1.
 	Workers int
+
+	// Admission tells whether this replica answers the API server's questions about what people are about to change.
+	Admission bool
 }
 
 // Scheme knows every kind that the operator reads or writes.
@@ -91,6 +96,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	recorder := mgr.GetEventRecorder("tenure")
 	sources := targets.New(ctx, mgr.GetConfig(), mgr.GetRESTMapper(), options.Clock)
 	planner := &cascade.Planner{Reader: mgr.GetClient(), Targets: sources}
+	if options.Admission {
+		if err := setupAdmission(mgr, planner, options); err != nil {
+			return err
+		}
+	}
 	for name, c := range map[string]interface {
 		SetupWithManager(mgr ctrl.Manager, options controller.Options) error
 	}{
@@ -98,6 +108,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Clock: options.Clock, Recorder: recorder},
 		"group":           &group.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
 		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock, Recorder: recorder},
+		"policy sources":  &lifecyclepolicy.Watcher{Client: mgr.GetClient(), Sources: sources},
 		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
 		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
 	} {
@@ -109,4 +120,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		}
 	}
 	return nil
+}
+
+func setupAdmission(mgr ctrl.Manager, planner *cascade.Planner, options Options) error {
+	reviews, err := authorizationclient.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return fmt.Errorf("prepare to ask what RBAC allows: %w", err)
+	}
+	guards := &admission.Guards{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Reviews: reviews.SubjectAccessReviews(), Clock: options.Clock,
+	}
+	return guards.SetupWithManager(mgr)
 }

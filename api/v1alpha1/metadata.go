@@ -12,6 +12,12 @@ const (
 	// AnnotationReason gives the reason for a deletion.
 	AnnotationReason = "tenure.dev/reason"
 
+	// AnnotationPreview asks, on a dry run and with the value PreviewFull, for the full plan in AnnotationPlan.
+	AnnotationPreview = "tenure.dev/preview"
+
+	// AnnotationConfirm holds the digest that a preview gave, where a policy wants changes to be confirmed.
+	AnnotationConfirm = "tenure.dev/confirm"
+
 	// AnnotationOnBehalfOf is an automated writer's claim about the person for whom it acts. It is recorded as a
 	// claim, never as the actor.
 	AnnotationOnBehalfOf = "tenure.dev/on-behalf-of"
@@ -29,6 +35,13 @@ const (
 
 	// AnnotationActor names who last changed what is declared about the lifecycle, as JSON of an Actor.
 	AnnotationActor = "tenure.dev/actor"
+
+	// AnnotationDeletedBy names who deletes an object, as JSON of an Actor. A deletion changes nothing on which admission
+	// could write it, so the operator does, before it lets the deletion pass.
+	AnnotationDeletedBy = "tenure.dev/deleted-by"
+
+	// AnnotationPlan holds, in the answer to a dry run that asked for it, the full plan of a change as JSON. It is never stored.
+	AnnotationPlan = "tenure.dev/plan"
 
 	// AnnotationFirstActivity is the time of the first activity ever reported. It is kept beside status because Active
 	// must survive the loss of status.
@@ -58,6 +71,9 @@ const (
 	// AnnotationAnonymized says, on such an object, which fields each user was taken out of, as JSON.
 	AnnotationAnonymized = "tenure.dev/anonymized"
 )
+
+// PreviewFull is the value of AnnotationPreview that asks for the full plan.
+const PreviewFull = "full"
 
 // Labels on what the operator creates.
 const (

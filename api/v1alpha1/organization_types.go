@@ -177,6 +177,31 @@ type AdminCounts struct {
 	Active int32 `json:"active"`
 }
 
+// Departure is a change that admission let pass, by which a user or a member may cease to hold a role that somebody must
+// hold. Until the change is seen, or its request is over, nobody relies on that holder.
+type Departure struct {
+	// kind of the subject: User or Membership.
+	// +required
+	Kind SubjectKind `json:"kind,omitempty"`
+
+	// name of the subject.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// resourceVersion of the subject when the change was let pass. The change is made on this version or not at all: once
+	// the subject has another one, it speaks for itself.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+
+	// time at which the change was let pass. Requests take a minute at most.
+	// +required
+	Time metav1.Time `json:"time,omitempty,omitzero"`
+}
+
 // OrganizationStatus is what the operator observed of an organization.
 type OrganizationStatus struct {
 	// conditions of the organization: Ready and SeatsAvailable.
@@ -202,6 +227,15 @@ type OrganizationStatus struct {
 	// admins counts the administrators.
 	// +optional
 	Admins AdminCounts `json:"admins"`
+
+	// departures are changes under way of those who hold a role that somebody must hold. Admission writes them one after the
+	// other, so that of two last holders who leave at the same moment one stays.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=256
+	Departures []Departure `json:"departures,omitempty"`
 }
 
 // Organization makes a namespace an organization and holds its settings. There is one in a namespace, with the

@@ -74,7 +74,7 @@ func TestDefinitionsNames(t *testing.T) {
 
 func TestSelectableFields(t *testing.T) {
 	want := map[string][]string{
-		"User":       {".spec.email", ".spec.userType", ".status.access", ".status.role", ".status.state"},
+		"User":       {".spec.email", ".spec.role", ".spec.userType", ".status.access", ".status.role", ".status.state"},
 		"Membership": {".spec.groupRef.name", ".spec.userRef.name", ".status.access", ".status.state"},
 		"Group":      {".spec.type"},
 		"Transition": {".spec.subject.kind", ".spec.subject.name", ".spec.to"},

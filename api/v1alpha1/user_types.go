@@ -399,6 +399,7 @@ type UserStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=tenure,shortName=tuser
+// +kubebuilder:selectablefield:JSONPath=`.spec.role`
 // +kubebuilder:selectablefield:JSONPath=`.status.role`
 // +kubebuilder:selectablefield:JSONPath=`.status.state`
 // +kubebuilder:selectablefield:JSONPath=`.status.access`

@@ -48,6 +48,7 @@ func (p *pass) stamp(ctx context.Context) error {
 		v1alpha1.RelationManager: p.user.Spec.ManagerRef.Name, v1alpha1.RelationCoach: p.user.Spec.CoachRef.Name,
 	}, observe.Released(p.user.Annotations))
 	write.Annotate(p.user, v1alpha1.AnnotationRelease, "")
+	write.Annotate(p.user, v1alpha1.AnnotationConfirm, "")
 	return write.Object(ctx, p, p.original, p.user)
 }
 
@@ -85,24 +86,7 @@ func (p *pass) plan(ctx context.Context) ([]v1alpha1.PlannedEffect, error) {
 		Org: p.org, Policy: p.policy, User: p.user, Identity: p.subject().Identity(),
 		Change: p.outcome.Change, Past: p.history.All, Now: p.now,
 	})
-	return append(plan, p.ownEffects()...), err
-}
-
-func (p *pass) ownEffects() []v1alpha1.PlannedEffect {
-	change := p.outcome.Change
-	if p.counts.Total == 0 {
-		return nil
-	}
-	effect := v1alpha1.PlannedEffect{Kind: string(v1alpha1.SubjectMembership), Targets: p.counts.Total}
-	switch {
-	case change.To == v1alpha1.StateRemoved:
-		effect.Effect, effect.Action = v1alpha1.HoldUserRemoved, v1alpha1.ActionRemove
-	case change.To == v1alpha1.StateSuspended && p.policy.Suspension() == v1alpha1.SuspensionDeactivate:
-		effect.Effect, effect.Action = v1alpha1.HoldUserSuspended, v1alpha1.ActionDeactivate
-	default:
-		return nil
-	}
-	return []v1alpha1.PlannedEffect{effect}
+	return append(plan, cascade.OwnEffects(p.outcome.Change, p.policy.Suspension(), p.counts.Total)...), err
 }
 
 // running tells whether a Transition of the user has effects that are not done.

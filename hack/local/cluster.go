@@ -60,6 +60,7 @@ type Cluster struct {
 	programs  map[string]string
 	plane     *envtest.ControlPlane
 	processes *processes
+	gate      *Gate
 	admin     *rest.Config
 	stop      func() error
 }
@@ -87,9 +88,14 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 
-	c := &Cluster{options: options, directory: directory, programs: programs, processes: processes}
+	gate, err := newGate(ctx)
+	if err != nil {
+		return nil, errors.Join(err, processes.end())
+	}
+
+	c := &Cluster{options: options, directory: directory, programs: programs, processes: processes, gate: gate}
 	c.stop = sync.OnceValue(func() error {
-		failure := c.processes.end()
+		failure := errors.Join(c.processes.end(), c.gate.close())
 		for _, path := range remove {
 			failure = errors.Join(failure, os.RemoveAll(path))
 		}

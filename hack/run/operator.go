@@ -60,10 +60,11 @@ func (s *session) startOperator(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("creating the log of the operator: %w", err)
 	}
-	metrics, probe, err := freeAddresses(ctx)
+	addresses, err := freeAddresses(ctx, 3)
 	if err != nil {
 		return err
 	}
+	metrics, probe, webhooks := addresses[0], addresses[1], addresses[2]
 	program, err := exec.LookPath(s.options.operator)
 	if err != nil {
 		return fmt.Errorf("finding the operator: %w", err)
@@ -74,6 +75,7 @@ func (s *session) startOperator(ctx context.Context) error {
 			"--kubeconfig="+kubeconfig,
 			"--metrics-bind-address="+metrics, "--metrics-insecure",
 			"--health-probe-bind-address="+probe,
+			"--webhook-bind-address="+webhooks, "--webhook-dns-names=localhost",
 		)
 		if err != nil {
 			return nil, err
@@ -94,11 +96,20 @@ func (s *session) startOperator(ctx context.Context) error {
 			s.fail(err)
 		}
 	}()
-	if err := s.operator.awaitReady(ctx); err != nil {
+	s.cluster.Webhooks().Serve(webhooks)
+	if err := s.awaitOperator(ctx); err != nil {
 		s.operator.stop()
 		return err
 	}
 	return nil
+}
+
+// awaitOperator waits until the operator is ready and the API server reaches it: before, it refuses what people write.
+func (s *session) awaitOperator(ctx context.Context) error {
+	if err := s.operator.awaitReady(ctx); err != nil {
+		return err
+	}
+	return s.cluster.AwaitWebhooks(ctx)
 }
 
 // keepRunning starts the operator again whenever it ends, until ctx does.
@@ -225,18 +236,17 @@ func (o *operator) lastWords() string {
 	return local.Tail(o.state.path(operatorLogFile))
 }
 
-// freeAddresses are two addresses on loopback where nobody listens. The second is looked for while the first is taken.
-func freeAddresses(ctx context.Context) (first, second string, err error) {
+// freeAddresses are addresses on loopback where nobody listens. All are looked for while the others are taken.
+func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
+	if count == 0 {
+		return nil, nil
+	}
 	var listen net.ListenConfig
-	one, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", "", fmt.Errorf("looking for a free port: %w", err)
+		return nil, fmt.Errorf("looking for a free port: %w", err)
 	}
-	defer one.Close()
-	two, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer two.Close()
-	return one.Addr().String(), two.Addr().String(), nil
+	defer listener.Close()
+	others, err := freeAddresses(ctx, count-1)
+	return append(others, listener.Addr().String()), err
 }

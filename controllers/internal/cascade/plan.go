@@ -66,6 +66,23 @@ func (p *Planner) Plan(ctx context.Context, s Situation) ([]v1alpha1.PlannedEffe
 	return slices.Concat(plan, links, ends), err
 }
 
+// OwnEffects are what a change does without any policy: the holds that entering Suspended or Removed latches on each of the
+// user's memberships.
+func OwnEffects(change *lifecycle.Change, suspension v1alpha1.SuspensionMemberships, memberships int32) []v1alpha1.PlannedEffect {
+	effect := v1alpha1.PlannedEffect{Kind: string(v1alpha1.SubjectMembership), Targets: memberships}
+	switch {
+	case memberships == 0:
+		return nil
+	case change.To == v1alpha1.StateRemoved:
+		effect.Effect, effect.Action = v1alpha1.HoldUserRemoved, v1alpha1.ActionRemove
+	case change.To == v1alpha1.StateSuspended && suspension == v1alpha1.SuspensionDeactivate:
+		effect.Effect, effect.Action = v1alpha1.HoldUserSuspended, v1alpha1.ActionDeactivate
+	default:
+		return nil
+	}
+	return []v1alpha1.PlannedEffect{effect}
+}
+
 // planning is one pass of a Planner.
 type planning struct {
 	*Planner
@@ -143,6 +160,9 @@ func (p *planning) effect(ctx context.Context, effect *v1alpha1.Effect) (v1alpha
 		if err != nil {
 			return planned, err
 		}
+		if slices.ContainsFunc(related, func(o client.Object) bool { return onlyItself(o, planned.Candidates) }) {
+			planned.Successor = ""
+		}
 		freezeInto(p, &planned, related)
 	default:
 		planned.Action, planned.Kind = v1alpha1.EffectAction(effect.Memberships.Action), string(v1alpha1.SubjectMembership)
@@ -153,6 +173,12 @@ func (p *planning) effect(ctx context.Context, effect *v1alpha1.Effect) (v1alpha
 		freezeInto(p, &planned, memberships)
 	}
 	return planned, nil
+}
+
+// onlyItself tells whether nobody could stand in for an object's relation but the object: nobody manages or coaches themselves.
+func onlyItself(object client.Object, candidates []string) bool {
+	_, user := object.(*v1alpha1.User)
+	return user && !slices.ContainsFunc(candidates, func(name string) bool { return name != object.GetName() })
 }
 
 func relationKinds(kinds []v1alpha1.Relation) string {

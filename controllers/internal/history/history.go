@@ -267,9 +267,9 @@ func reason(entry Entry) string {
 const mostGroups = 256
 
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
-// neither is known: a deletion leaves no stamp, and the one that is there is of an earlier change.
+// neither is known.
 func actor(entry Entry) v1alpha1.Actor {
-	cause := entry.Change.Cause
+	cause, stamp := entry.Change.Cause, v1alpha1.AnnotationActor
 	switch {
 	case entry.Change.Automatic():
 		return v1alpha1.Actor{Username: v1alpha1.ActorDeadline}
@@ -277,11 +277,11 @@ func actor(entry Entry) v1alpha1.Actor {
 		cause.Type == v1alpha1.TransitionHeld && ownHold(cause.Name):
 		return v1alpha1.Actor{Username: v1alpha1.ActorUser}
 	case cause.Type == v1alpha1.TransitionDeleted:
-		return v1alpha1.Actor{}
+		stamp = v1alpha1.AnnotationDeletedBy
 	}
 	annotations := entry.Subject.Object.GetAnnotations()
 	var stamped v1alpha1.Actor
-	if err := json.Unmarshal([]byte(annotations[v1alpha1.AnnotationActor]), &stamped); err != nil || stamped.Username == "" {
+	if err := json.Unmarshal([]byte(annotations[stamp]), &stamped); err != nil || stamped.Username == "" {
 		return v1alpha1.Actor{}
 	}
 	stamped.Username = summary.Short(stamped.Username)

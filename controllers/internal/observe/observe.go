@@ -71,15 +71,15 @@ func (o Organization) Spec() *v1alpha1.OrganizationSpec {
 	return &o.Object.Spec
 }
 
-// admin tells whether a user's declared role is an administrator's.
-func (o Organization) admin(user *v1alpha1.User) bool {
+// Admin tells whether a user's declared role is an administrator's.
+func (o Organization) Admin(user *v1alpha1.User) bool {
 	role, _ := lifecycle.Role(o.Spec(), user.Spec.Role)
 	return slices.Contains(o.Spec().AdminRoles, role)
 }
 
 // Guarded tells whether the guards of automatic departures concern a user.
 func (o Organization) Guarded(user *v1alpha1.User) bool {
-	return o.Spec().OwnerRef.Name == user.Name || o.admin(user)
+	return o.Spec().OwnerRef.Name == user.Name || o.Admin(user)
 }
 
 // Policy is the LifecyclePolicy that applies to a user.
@@ -141,14 +141,19 @@ type User struct {
 	Unreadable []string
 }
 
+// UserDeclared observes a user with the guards' verdict that is on record, and asks for no new one.
+func UserDeclared(ctx context.Context, reader client.Reader, user *v1alpha1.User) (_ User, err error) {
+	seen := inputOf(user)
+	seen.Input.DuplicateOf, seen.Input.DuplicateField, err = olderDuplicate(ctx, reader, user)
+	return seen, err
+}
+
 // UserAt observes a user at now.
 func UserAt(ctx context.Context, reader client.Reader, org Organization, user *v1alpha1.User, now time.Time) (User, error) {
-	seen := inputOf(user)
-	older, field, err := olderDuplicate(ctx, reader, user)
+	seen, err := UserDeclared(ctx, reader, user)
 	if err != nil {
 		return User{}, err
 	}
-	seen.Input.DuplicateOf, seen.Input.DuplicateField = older, field
 	if seen.Verdict, err = verdictOn(ctx, reader, org, user, seen.Input, now); err != nil {
 		return User{}, err
 	}
@@ -259,13 +264,13 @@ func verdictOn(ctx context.Context, reader client.Reader, org Organization, user
 		return lifecycle.Verdict{}, err
 	}
 	candidates := []lifecycle.Guarded{first}
-	for _, role := range declaredAdminRoles(org) {
+	for _, role := range org.DeclaredAdminRoles() {
 		admins, err := index.UsersDeclaringRole(ctx, reader, user.Namespace, role)
 		if err != nil {
 			return lifecycle.Verdict{}, err
 		}
 		for i := range admins {
-			if admins[i].UID == user.UID || !org.admin(&admins[i]) {
+			if admins[i].UID == user.UID || !org.Admin(&admins[i]) {
 				continue
 			}
 			seen := inputOf(&admins[i]).Input
@@ -287,7 +292,7 @@ func guarded(ctx context.Context, reader client.Reader, org Organization, user *
 	return lifecycle.Guarded{
 		Name:      user.Name,
 		Owner:     org.Spec().OwnerRef.Name == user.Name,
-		Admin:     org.admin(user),
+		Admin:     org.Admin(user),
 		HasAccess: hasAccess,
 		User:      input,
 	}, err
@@ -305,11 +310,11 @@ func hadAccess(ctx context.Context, reader client.Reader, user *v1alpha1.User) (
 	return lifecycle.AccessOf(past.Newest.Spec.To) == v1alpha1.AccessGranted, nil
 }
 
-// declaredAdminRoles are the values of spec.role that make an administrator; leaving it out is one of them where the
+// DeclaredAdminRoles are the values of spec.role that make an administrator; leaving it out is one of them where the
 // lowest role is an administrator's.
-func declaredAdminRoles(org Organization) []string {
-	roles := org.Spec().AdminRoles
-	if len(org.Spec().Roles) > 0 && slices.Contains(roles, org.Spec().Roles[0]) {
+func (o Organization) DeclaredAdminRoles() []string {
+	roles := o.Spec().AdminRoles
+	if len(o.Spec().Roles) > 0 && slices.Contains(roles, o.Spec().Roles[0]) {
 		return append([]string{""}, roles...)
 	}
 	return roles
@@ -393,4 +398,14 @@ func UsersUnder(ctx context.Context, reader client.Reader, policy *v1alpha1.Life
 // Terminates tells whether a namespace has begun to end between two looks at it.
 func Terminates(before, after *corev1.Namespace) bool {
 	return before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+}
+
+// Allows tells whether a policy lets happen what a guard refuses by default.
+func (p Policy) Allows(guard func(v1alpha1.Guards) v1alpha1.GuardMode) bool {
+	return p.Object != nil && guard(p.Object.Spec.Guards) == v1alpha1.GuardAllow
+}
+
+// SelfService tells whether people may do something to themselves.
+func (p Policy) SelfService(act v1alpha1.SelfServiceAct) bool {
+	return p.Object != nil && slices.Contains(p.Object.Spec.SelfService, act)
 }

@@ -1,0 +1,56 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+
+	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/observe"
+)
+
+// groups tells what changes of Groups mean. It refuses none: who may grant what is the API server's own to judge.
+type groups struct{ *Guards }
+
+// ValidateCreate tells of a leader who is none.
+func (g *groups) ValidateCreate(ctx context.Context, group *v1alpha1.Group) (webhook.Warnings, error) {
+	return g.led(ctx, &v1alpha1.Group{}, group)
+}
+
+// ValidateUpdate tells of a leader who is none.
+func (g *groups) ValidateUpdate(ctx context.Context, before, after *v1alpha1.Group) (webhook.Warnings, error) {
+	return g.led(ctx, before, after)
+}
+
+func (g *groups) led(ctx context.Context, before, after *v1alpha1.Group) (webhook.Warnings, error) {
+	if before.Spec.LeaderRef == after.Spec.LeaderRef || after.Spec.LeaderRef.Name == "" || !after.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
+	leader, err := observe.Get[v1alpha1.User](ctx, g.Live, after.Namespace, after.Spec.LeaderRef.Name)
+	switch {
+	case err != nil:
+		return nil, err
+	case leader == nil:
+		return webhook.Warnings{"leaderRef: there is no User " + after.Spec.LeaderRef.Name + " yet"}, nil
+	}
+	seen, err := observe.UserDeclared(ctx, g, leader)
+	if err != nil {
+		return nil, err
+	}
+	if d := lifecycle.DecideUser(seen.Input, g.Clock.Now()); d.Access() == v1alpha1.AccessDenied {
+		return webhook.Warnings{fmt.Sprintf("leaderRef: User %s is %s and has no access", leader.Name, d.State)}, nil
+	}
+	return nil, nil
+}
+
+// ValidateDelete tells who loses access.
+func (g *groups) ValidateDelete(ctx context.Context, group *v1alpha1.Group) (webhook.Warnings, error) {
+	members, err := index.MembershipsOfGroup(ctx, g, group.Namespace, group.Name)
+	if err != nil || len(members) == 0 {
+		return nil, err
+	}
+	return webhook.Warnings{fmt.Sprintf("%d memberships are of group %s: what it grants is taken away, and they wait until there is a group of that name", len(members), group.Name)}, nil
+}
