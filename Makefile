@@ -20,8 +20,8 @@ BUILD_ENV := CGO_ENABLED=0 GOFLAGS='$(strip $(GOFLAGS) -trimpath -buildvcs=false
 BUILD := $(BUILD_ENV) hack/tools/gobuild
 GOLANGCI_LINT := $(CURDIR)/bin/tools/golangci-lint
 
-# Modules beside the root one. Each is a few lines that import whole programs; to vet or lint them in full would take
-# minutes for what these programs consist of. That they build is their check.
+# Modules beside the root one. Most are a few lines that import whole programs; to vet or lint them in full would take
+# minutes for what these programs consist of. That they build is their check. What hack/argocd is about has tests.
 TOOL_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/*/go.mod))
 
 # What the programs of the root module are made of. Folders are listed too, because they change when a file goes.
@@ -48,6 +48,7 @@ REQUIREMENTS := $(BUILD_ENV) go run ./hack/requirements -reports '$(REPORTS)'
 .PHONY: test
 test: controlplane ## Run all tests, on a real API server too (TESTFLAGS='-run Expiry -v').
 	@rm -rf '$(REPORTS)'; status=0; $(GO_TEST) ./... $(TESTFLAGS) || status=$$?; \
+	(cd hack/argocd; go test ./...) || status=$$?; \
 	$(REQUIREMENTS) || status=$${status/#0/1}; exit $$status
 
 .PHONY: requirements
@@ -102,17 +103,35 @@ docker-build: ## Build the operator's image (IMG=, CONTAINER_TOOL=podman).
 install: $(filter bin/kubectl,$(KUBECTL)) ## Install the CRDs into the cluster of KUBECONFIG.
 	@$(KUBECTL) apply --server-side -k config/crd
 
+# What Tenure's finalizer is on would stay for ever, because nobody is left to let go of it, and what was granted would stay
+# in force. Finalizers of others are left to them.
+FINALIZERS := {{range .items}}{{.metadata.namespace}} {{.metadata.name}} {{range .metadata.finalizers}}{{if ne . "tenure.dev/lifecycle"}},{{printf "%q" .}}{{end}}{{end}}{{"\n"}}{{end}}
+
 .PHONY: uninstall
-uninstall: $(filter bin/kubectl,$(KUBECTL)) ## Remove the CRDs, and with them every User, Group and record. Undeploy afterwards.
+uninstall: $(filter bin/kubectl,$(KUBECTL)) ## Remove the CRDs, and with them every User, Group, record and grant. Undeploy before.
+	@if [[ -n $$($(KUBECTL) get deployment tenure-controller-manager --namespace=tenure-system --ignore-not-found --output=name) ]]; then \
+	  echo "The operator is deployed, and would put back what is removed: run 'make undeploy' first." >&2; exit 1; fi
+	@$(KUBECTL) delete rolebindings --all-namespaces --selector=app.kubernetes.io/managed-by=tenure
+	@for kind in $$($(KUBECTL) get customresourcedefinitions {users,memberships}.tenure.dev --ignore-not-found --output=name); do \
+	  $(KUBECTL) get $${kind#*/} --all-namespaces --output=go-template='$(FINALIZERS)' | while read -r namespace name others; do \
+	    $(KUBECTL) patch $${kind#*/} $$name --namespace=$$namespace --type=merge --patch="{\"metadata\":{\"finalizers\":[$${others#,}]}}"; \
+	  done; \
+	done
 	@$(KUBECTL) delete --ignore-not-found -k config/crd
 
 .PHONY: deploy
 deploy: build-installer ## Install everything: CRDs, RBAC and the operator (IMG=).
 	@$(KUBECTL) apply --server-side -f bin/install.yaml
 
+# Of all manifests those whose kind is of the given ones, or is not.
+KINDS = awk 'BEGIN { RS = ORS = "---\n" } $(1)/(^|\n)kind: ($(2))\n/' bin/install.yaml
+JUDGES := (Mutating|Validating)(WebhookConfiguration|AdmissionPolicy|AdmissionPolicyBinding)
+
+# What judges changes goes first: while it is there and nobody answers, nothing can be changed.
 .PHONY: undeploy
-undeploy: build-installer ## Remove the operator and its RBAC; the CRDs and what people declared stay.
-	@awk 'BEGIN { RS = ORS = "---\n" } !/(^|\n)kind: CustomResourceDefinition\n/' bin/install.yaml | $(KUBECTL) delete --ignore-not-found -f -
+undeploy: build-installer ## Remove the operator and its RBAC; the CRDs, what people declared and what is granted stay.
+	@$(call KINDS,,$(JUDGES)) | $(KUBECTL) delete --ignore-not-found -f -
+	@$(call KINDS,!,$(JUDGES)|CustomResourceDefinition) | $(KUBECTL) delete --ignore-not-found -f -
 
 # What the targets above are made of.
 

@@ -43,10 +43,10 @@ var _ = Describe("Expiry", func() {
 			Expect(kate.Spec.Email).To(Equal(acme.userName("kate")), "nothing of the person is lost")
 			Expect(kate.Status.Memberships.Total).To(Equal(int32(1)))
 
-			acme.editUser(ctx, "kate", desired(v1alpha1.UserDesiredOnBreak))
-			Eventually(acme.stateOf(ctx, "kate")).Should(Equal(v1alpha1.StateExpired), "another status is no way back")
-			acme.editUser(ctx, "kate", desired(v1alpha1.UserDesiredActive))
-			Eventually(acme.stateOf(ctx, "kate")).Should(Equal(v1alpha1.StateExpired))
+			Expect(editAs(ctx, admin, acme, "kate", desired(v1alpha1.UserDesiredOnBreak))).To(MatchError(ContainSubstring("kate is Expired since ")), "another status is no way back")
+			Expect(editAs(ctx, acme.unasked(ctx), acme, "kate", desired(v1alpha1.UserDesiredOnBreak))).To(Succeed())
+			Eventually(acme.stateOf(ctx, "kate")).Should(Equal(v1alpha1.StateExpired), "nor where nobody asks")
+			Expect(editAs(ctx, acme.unasked(ctx), acme, "kate", desired(v1alpha1.UserDesiredActive))).To(Succeed())
 
 			acme.editUser(ctx, "kate", expires(inSeconds(3600)))
 			Eventually(acme.stateOf(ctx, "kate")).Should(Equal(v1alpha1.StateActive))

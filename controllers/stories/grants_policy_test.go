@@ -130,7 +130,7 @@ var _ = Describe("Whoever makes somebody a member", func() {
 	DescribeTable("needs it too to", func(ctx context.Context, what string, before, after func(*v1alpha1.Membership)) {
 		acme := newOrganization(ctx)
 		acme.join(ctx, "alice", "mentoring", withRoles("Mentor"), before)
-		entitle(ctx, "pete", acme.name, rule(tenure, "memberships", "get", "update", "release"))
+		entitle(ctx, "pete", acme.name, rule(tenure, "memberships", "get", "update", "release", "reactivate"))
 		edit := func() error { return editAs(ctx, as("pete"), acme, "alice-mentoring", after) }
 		Eventually(edit).Should(beRefused(`pete may not assign anybody to the group "mentoring", and this request ` + what + `. Missing`))
 
@@ -156,7 +156,7 @@ var _ = Describe("Whoever makes somebody a member", func() {
 	It("does not need it for what gives nothing", func(ctx context.Context) {
 		acme := newOrganization(ctx)
 		acme.join(ctx, "alice", "mentoring", withRoles("Mentor", "Boss"), membershipExpires(inSeconds(3600)))
-		entitle(ctx, "pete", acme.name, rule(tenure, "memberships", "get", "update"))
+		entitle(ctx, "pete", acme.name, rule(tenure, "memberships", "get", "update", "deactivate", "reactivate", "remove"))
 		pete := as("pete")
 		edit := func(edit func(*v1alpha1.Membership)) func() error {
 			return func() error { return editAs(ctx, pete, acme, "alice-mentoring", edit) }

@@ -369,7 +369,10 @@ var _ = Describe("An organization that is not complete", func() {
 			acme.join(ctx, "kate", "mentoring", withRoles("Mentor"))
 			Eventually(acme.mayListPods(ctx, "kate", target)).Should(BeTrue())
 
-			acme.deleteObject("organization", acme.name)
+			expectRefused("delete", "organization", acme.name, "--namespace", acme.name)
+			settings, err := acme.settings(ctx)()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(acme.unasked(ctx).Delete(ctx, settings)).To(Succeed())
 			Eventually(acme.userCondition(ctx, "alice", v1alpha1.ConditionReady)).Should(HavePrefix("False OrganizationNotFound"))
 			acme.createUser(ctx, "bob", wasActive)
 			acme.join(ctx, "bob", "mentoring", withRoles("Mentor"))

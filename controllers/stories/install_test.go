@@ -5,8 +5,12 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -33,11 +37,13 @@ var _ = Describe("Installation", func() {
 		tried, err := kubectl("apply", "--dry-run=server", "--server-side", everything)
 		Expect(err).NotTo(HaveOccurred())
 
-		DeferCleanup(func() {
-			// What serves pods: config/local, on which the stories run, goes without.
+		DeferCleanup(func(ctx context.Context) {
+			// What serves pods: config/local, on which the stories run, goes without; and webhooks call the gate instead.
 			_, err := kubectl("delete", "--namespace="+operatorNamespace, "--selector=app.kubernetes.io/name=tenure",
-				"deployment,service,poddisruptionbudget,networkpolicy")
+				"deployment,service,poddisruptionbudget,networkpolicy,validatingwebhookconfiguration,mutatingwebhookconfiguration")
 			Expect(err).NotTo(HaveOccurred())
+			Expect(install(ctx, cluster)).To(Succeed())
+			Expect(cluster.AwaitWebhooks(ctx)).To(Succeed())
 		})
 		applied, err := kubectl("apply", "--server-side", everything)
 		Expect(err).NotTo(HaveOccurred())
@@ -48,10 +54,13 @@ var _ = Describe("Installation", func() {
 			"serviceaccount/tenure-controller-manager",
 			"deployment.apps/tenure-controller-manager",
 			"service/tenure-controller-manager-metrics",
+			"service/tenure-webhook",
 			"poddisruptionbudget.policy/tenure-controller-manager",
 			"networkpolicy.networking.k8s.io/tenure-controller-manager",
 			"customresourcedefinition.apiextensions.k8s.io/users.tenure.dev",
 			"validatingadmissionpolicybinding.admissionregistration.k8s.io/tenure-group-grants",
+			"validatingwebhookconfiguration.admissionregistration.k8s.io/tenure",
+			"mutatingwebhookconfiguration.admissionregistration.k8s.io/tenure",
 		} {
 			Expect(applied).To(ContainSubstring(object + " serverside-applied\n"))
 		}
@@ -75,7 +84,7 @@ var _ = Describe("Installation", func() {
 		Expect(admin.Create(ctx, careless, client.DryRunAll)).To(MatchError(ContainSubstring(`violates PodSecurity "restricted:latest"`)))
 	})
 
-	DescribeTable("adds what it brings to the cluster's own roles", func(ctx context.Context, role string, may, mayNot []string) {
+	DescribeTable("brings roles, and adds them to the cluster's own", func(ctx context.Context, role string, may, mayNot []string) {
 		acme := newNamespace(ctx)
 		jane := role + "-jane@acme.example"
 		acme.bind(ctx, role, jane)
@@ -86,27 +95,32 @@ var _ = Describe("Installation", func() {
 			Expect(acme.allows(ctx, jane, act)).To(BeFalse(), "%s may not %s", role, act)
 		}
 	},
-		Entry("view: sees everything", "view",
-			[]string{
-				"get users", "list users", "watch users", "get organizations", "get groups", "get memberships", "get lifecyclepolicies", "get transitions",
-			},
-			[]string{"create users", "patch users", "delete users", "assign groups", "deactivate users", "update users/status", "create transitions"}),
-		Entry("edit: administers people and groups", "edit",
-			[]string{
-				"get transitions", "create users", "patch users", "delete users", "create groups", "update memberships", "assign groups",
-				"deactivate users", "reactivate users", "release users", "deactivate memberships", "reactivate memberships", "release memberships",
-			},
-			[]string{
-				"update organizations", "create lifecyclepolicies", "suspend users", "remove users", "restore users", "report users",
-				"update users/status", "create transitions", "delete transitions",
-			}),
-		Entry("admin: administers the organization", "admin",
-			[]string{
-				"update organizations", "create lifecyclepolicies", "use lifecyclepolicies", "create users", "assign groups",
-				"suspend users", "remove users", "restore users", "report users", "remove memberships", "restore memberships",
-			},
-			[]string{"update users/status", "update organizations/status", "create transitions", "update transitions", "delete transitions"}),
+		Entry("view: sees everything", "view", mayView, mayNotView),
+		Entry("edit: administers people and groups", "edit", slices.Concat(mayView, mayEdit), mayNotEdit),
+		Entry("admin: administers the organization", "admin", slices.Concat(mayView, mayEdit, mayAdminister), mayNotAdminister),
+		Entry("to tenure-viewer: sees everything", "tenure-viewer", mayView, append([]string{"get pods."}, mayNotView...)),
+		Entry("to tenure-power-user: administers people and groups",
+			"tenure-power-user", slices.Concat(mayView, mayEdit), append([]string{"get pods."}, mayNotEdit...)),
+		Entry("to tenure-admin: administers the organization",
+			"tenure-admin", slices.Concat(mayView, mayEdit, mayAdminister), append([]string{"get pods.", "impersonate serviceaccounts."}, mayNotAdminister...)),
 	)
+
+	It("lets a platform add to its roles, and to those above with them", func(ctx context.Context) {
+		acme := newNamespace(ctx)
+		for _, role := range []string{"tenure-viewer", "tenure-power-user", "tenure-admin"} {
+			acme.bind(ctx, role, role)
+		}
+		added := &rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{Name: acme.name, Labels: map[string]string{"tenure.dev/aggregate-to-power-user": "true"}},
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"crm.example.com"}, Resources: []string{"opportunities"}, Verbs: []string{"get"}}},
+		}
+		Expect(admin.Create(ctx, added)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(admin.Delete(ctx, added)).To(Succeed()) })
+		for _, role := range []string{"tenure-power-user", "tenure-admin"} {
+			Eventually(acme.allows).WithArguments(ctx, role, "get opportunities.crm.example.com").Should(BeTrue(), role)
+		}
+		Expect(acme.allows(ctx, "tenure-viewer", "get opportunities.crm.example.com")).To(BeFalse())
+	})
 
 	It("gives the operator no more rights than it needs", func(ctx context.Context) {
 		acme := newOrganization(ctx)
@@ -152,6 +166,140 @@ var _ = Describe("Installation", func() {
 		}).Should(Succeed())
 	})
 })
+
+var _ = Describe("Uninstallation", func() {
+	It("ends with nothing that hinders or stays granted: first the operator with all that judges changes, then the kinds", func(ctx context.Context) {
+		installed := startInstalled(ctx)
+		everything := clientFor(installed.Admin())
+		granted := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "kate", Namespace: "acme", Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		}
+		ours := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "ours", Namespace: "acme"}, RoleRef: granted.RoleRef}
+		kate := &v1alpha1.User{
+			ObjectMeta: metav1.ObjectMeta{Name: "kate", Namespace: "acme", Finalizers: []string{"acme.example/archive", v1alpha1.Finalizer}},
+			Spec:       v1alpha1.UserSpec{UserName: "kate@acme.example"},
+		}
+		membership := &v1alpha1.Membership{
+			ObjectMeta: metav1.ObjectMeta{Name: "kate-course", Namespace: "acme", Finalizers: []string{v1alpha1.Finalizer}},
+			Spec:       v1alpha1.MembershipSpec{UserRef: v1alpha1.Reference{Name: "kate"}, GroupRef: v1alpha1.Reference{Name: "course"}},
+		}
+		for _, object := range []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, granted, ours, kate, membership} {
+			Eventually(func() error { return everything.Create(ctx, object) }).Should(Succeed())
+		}
+		_, _, err := installed.Kubectl(ctx, nil, nil, "apply", "--server-side", "--kustomize="+fromRoot("config/default"))
+		Expect(err).NotTo(HaveOccurred())
+
+		Expect(makeFor(ctx, installed, "uninstall")).To(MatchError(ContainSubstring("run 'make undeploy' first")))
+		Expect(makeFor(ctx, installed, "undeploy")).To(Succeed())
+		left, _, err := installed.Kubectl(ctx, nil, nil, "get", "namespaces,clusterroles,clusterrolebindings,validatingwebhookconfigurations,mutatingwebhookconfigurations,"+
+			"validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings", "--output=name")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(left).NotTo(ContainSubstring("tenure"))
+		Expect(everything.Get(ctx, client.ObjectKeyFromObject(granted), granted)).To(Succeed(), "what is granted stays")
+		Eventually(func() error {
+			return everything.Patch(ctx, kate, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"displayName":"Kate"}}`)))
+		}).Should(Succeed(), "nobody has to answer any more")
+
+		By("leaving it to others to let go of what they hold")
+		uninstalled := make(chan error, 1)
+		go func() {
+			defer GinkgoRecover()
+			uninstalled <- makeFor(ctx, installed, "uninstall")
+		}()
+		Eventually(func() ([]string, error) {
+			err := everything.Get(ctx, client.ObjectKeyFromObject(kate), kate)
+			return kate.Finalizers, err
+		}).Should(ConsistOf("acme.example/archive"))
+		Eventually(func() error {
+			return everything.Patch(ctx, kate, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
+		}).Should(Succeed())
+		Eventually(uninstalled).WithTimeout(3 * soon).Should(Receive(Succeed()))
+		Expect(everything.List(ctx, &v1alpha1.UserList{})).To(MatchError(apierrors.IsNotFound, "IsNotFound"))
+		Expect(everything.Get(ctx, client.ObjectKeyFromObject(granted), granted)).To(MatchError(apierrors.IsNotFound, "IsNotFound"))
+		Expect(everything.Get(ctx, client.ObjectKeyFromObject(ours), ours)).To(Succeed())
+	})
+
+	It("of an organization is that of its namespace, whatever is under way in it", func(ctx context.Context) {
+		o := workingOrganization(ctx, transferToOwner)
+		target := o.createProgram(ctx, "course")
+		o.createUser(ctx, "ann", role("Admin"), wasActive)
+		o.createUser(ctx, "alice", wasActive)
+		o.createUser(ctx, "kate", held("security", v1alpha1.UserHoldSuspended))
+		o.enrol(ctx, "ann", v1alpha1.StateActive, "course")
+		Eventually(o.mayListPods(ctx, "ann", target)).Should(BeTrue())
+		o.createWork(ctx, "work", `{owner: alice}`)
+		o.letLifecycle(ctx, "get", "list", "watch")
+		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
+		o.editUser(ctx, "alice", desired(v1alpha1.UserDesiredDeactivated, "Left"))
+		Eventually(o.ledger(ctx, "user.alice.2")).Should(ContainElement("False Retrying"))
+
+		By("taking leave of people one by one, with what the policy asks for")
+		o.deleteObject("user", "kate")
+
+		By("and of the rest, the last administrator and the account owner, at once")
+		o.deleteObject("namespace", o.name)
+		Expect(o.mayListPods(ctx, "ann", target)()).To(BeFalse())
+	})
+})
+
+// startInstalled starts a cluster of its own that has the kinds, for what would end the other stories.
+func startInstalled(ctx context.Context) *local.Cluster {
+	GinkgoHelper()
+	started, err := local.Start(ctx, local.Options{})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(started.Stop()).To(Succeed()) })
+	Expect(makeFor(ctx, started, "install")).To(Succeed())
+	_, _, err = started.Kubectl(ctx, nil, nil, "wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout="+soon.String())
+	Expect(err).NotTo(HaveOccurred())
+	return started
+}
+
+// makeFor runs make as the administrator of a cluster.
+func makeFor(ctx context.Context, c *local.Cluster, target string) error {
+	GinkgoHelper()
+	kubeconfig := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(local.WriteKubeconfig(kubeconfig, c.Admin(), "")).To(Succeed())
+	kubectl := fromRoot("bin/kubectl")
+	if given := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"); filepath.IsAbs(given) {
+		if _, err := os.Stat(given); err == nil {
+			kubectl = given
+		}
+	}
+	command := exec.CommandContext(ctx, "make", "--directory="+fromRoot(""), "KUBECTL="+kubectl, target)
+	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+	said, err := command.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("make %s: %w: %s", target, err, said)
+	}
+	return nil
+}
+
+// What people may do by their role, which includes the one before, and what not.
+var (
+	mayView = []string{
+		"get users", "list users", "watch users", "get organizations", "get groups", "get memberships", "get lifecyclepolicies", "get transitions",
+	}
+	mayNotView = []string{"create users", "patch users", "delete users", "assign groups", "deactivate users", "update users/status", "create transitions"}
+
+	mayEdit = []string{
+		"create users", "patch users", "delete users", "create groups", "update memberships", "delete memberships", "assign groups",
+		"deactivate users", "reactivate users", "release users",
+		"deactivate memberships", "reactivate memberships", "release memberships", "remove memberships",
+	}
+	mayNotEdit = []string{
+		"update organizations", "create lifecyclepolicies", "use lifecyclepolicies", "suspend users", "remove users", "restore users", "report users",
+		"restore memberships", "update users/status", "create transitions", "delete transitions",
+	}
+
+	mayAdminister = []string{
+		"update organizations", "create lifecyclepolicies", "use lifecyclepolicies", "suspend users", "remove users", "restore users", "report users",
+		"restore memberships",
+	}
+	mayNotAdminister = []string{
+		"update users/status", "update organizations/status", "create transitions", "update transitions", "delete transitions",
+	}
+)
 
 func fromRoot(path string) string {
 	GinkgoHelper()

@@ -143,7 +143,7 @@ var _ = Describe("kubectl", func() {
 			MatchRegexp(`(?m)^ +Message: +Deactivated since .*: declared in desiredStatus \(Parental leave\)\n.*\n +Reason: +Declared\n +Status: +False\n +Type: +Active$`),
 			MatchRegexp(`(?m)^ +Message: +What is declared is in force\n.*\n +Reason: +Reconciled\n +Status: +True\n +Type: +Ready$`),
 			MatchRegexp(`(?m)^  State: +Deactivated$`),
-			MatchRegexp(`(?m)^  Normal +Deactivated +\S+ +tenure +Active → Deactivated: declared in desiredStatus \(Parental leave\)$`),
+			MatchRegexp(`(?m)^  Normal +Deactivated +\S+ +tenure +Active → Deactivated: declared in desiredStatus \(Parental leave\), by admin$`),
 		))
 	})
 
@@ -171,7 +171,7 @@ var _ = Describe("kubectl", func() {
 		acme.createUser(ctx, "grace", desired(v1alpha1.UserDesiredDeactivated, "Lent to a subsidiary"))
 		Eventually(acme.stateOf(ctx, "grace")).Should(Equal(v1alpha1.StateDeactivated))
 		Expect(kubectl("patch", "user", "grace", "--namespace="+acme.name, "--type=merge", `--patch={"spec":{"desiredStatus":"Active"}}`)).
-			To(Equal("user.tenure.dev/grace patched\n"))
+			To(HavePrefix("user.tenure.dev/grace patched\nWarning: grace: Deactivated to Activated at once; access comes back"))
 		Eventually(acme.stateOf(ctx, "grace")).Should(Equal(v1alpha1.StateActivated))
 		Expect(kubectl("get", "users", "--namespace="+acme.name, "--field-selector=status.state=Deactivated")).To(HavePrefix("No resources found"))
 	})

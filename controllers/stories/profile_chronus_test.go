@@ -13,22 +13,6 @@ import (
 	"tenure.dev/tenure/api/v1alpha1"
 )
 
-// wholeCommands are a guide's commands without its remarks, and a loop as one command.
-func wholeCommands(guide []string) []string {
-	var commands []string
-	for _, line := range guide {
-		last := len(commands) - 1
-		switch inLoop := last >= 0 && strings.HasPrefix(commands[last], "for ") && !strings.HasSuffix(commands[last], "done"); {
-		case strings.HasPrefix(line, "#"):
-		case inLoop:
-			commands[last] += "\n" + line
-		default:
-			commands = append(commands, line)
-		}
-	}
-	return commands
-}
-
 // bulk is one change to each membership that a label or field selector selects, as Jane makes it from a shell. It returns their
 // names.
 func (p *profile) bulk(selector, patch string) []string {
@@ -94,7 +78,6 @@ var _ = Describe("The mentoring platform", Ordered, func() {
 
 	BeforeAll(func(ctx context.Context) {
 		chronus = newProfile(ctx, "chronus")
-		chronus.guide = wholeCommands(chronus.guide)
 		before = chronus.things(ctx)
 	})
 
@@ -207,6 +190,25 @@ var _ = Describe("The mentoring platform", Ordered, func() {
 		Eventually(chronus.seatsUsed(ctx)).Should(BeEquivalentTo(3))
 		Expect(chronus.stateOf(ctx, "ed")()).To(Equal(v1alpha1.StateActive), "the account is not concerned")
 	})
+
+	It("has suspension as the only status that shuts somebody out of everything, and asks for the reason of whatever takes access away",
+		Label("S0.28", "S0.64"), func(ctx context.Context) {
+			Expect(chronus.tryInVain(ctx, "k patch user dave")).To(
+				ContainSubstring("policy participants does not let anybody declare Deactivated. It allows Active, Suspended (allowedStatuses)"))
+			for _, other := range []string{"OnBreak", "Removed"} {
+				_, err := chronus.asJane("patch", "user", "dave", "--type=merge", `--patch={"spec":{"desiredStatus":"`+other+`","reason":"Not in the data feed"}}`)
+				Expect(err).To(MatchError(ContainSubstring("does not let anybody declare " + other)))
+			}
+
+			const refusal = "policy participants requires a reason for leaving the active states"
+			Expect(chronus.tryInVain(ctx, "k patch user dave")).To(ContainSubstring(refusal))
+			for _, patch := range []string{`{"spec":{"desiredStatus":"Deactivated"}}`, `{"spec":{"holds":[{"name":"audit","status":"Deactivated"}]}}`} {
+				_, err := chronus.asJane("patch", "membership", "dave-self-match", "--type=merge", "--patch="+patch)
+				Expect(err).To(MatchError(ContainSubstring(refusal)), patch)
+			}
+			Expect(chronus.stateOf(ctx, "dave")()).To(Equal(v1alpha1.StateActive))
+			Expect(chronus.membershipStateOf(ctx, "dave-self-match")()).To(Equal(v1alpha1.StateActive))
+		})
 
 	It("shuts somebody out of every program, keeps all there is, and gives nothing back but by an administrator, program by program",
 		Label("S0.12", "S0.19", "S0.23", "S0.40", "S0.58", "S0.59", "S0.60", "S0.64"), func(ctx context.Context) {

@@ -38,16 +38,32 @@ var _ = Describe("The profile crm", Ordered, func() {
 	})
 
 	Context("when an employee and a customer are deactivated", func() {
-		var before, after things
+		var (
+			before, after things
+			asked         string // what Jane reads before she confirms
+		)
 
 		BeforeAll(func(ctx context.Context) {
 			before = crm.things(ctx)
 			Expect(crm.try(ctx, "k get crm ")).To(And(ContainSubstring("harbour-licences"), ContainSubstring("carla-pro")))
-			Expect(crm.try(ctx, "jane patch user sam ")).To(Equal("user.tenure.dev/sam patched\n"))
-			Expect(crm.try(ctx, "jane patch user carla ")).To(Equal("user.tenure.dev/carla patched\n"))
+			asked = crm.tryInVain(ctx, "jane patch user sam ")
+			Expect(crm.stateOf(ctx, "sam")()).To(Equal(v1alpha1.StateActive))
+			Expect(crm.things(ctx).touchedSince(before)).To(BeEmpty())
+			Expect(crm.try(ctx, "confirm sam ")).To(HaveSuffix("user.tenure.dev/sam patched\n"))
+			Expect(crm.try(ctx, "confirm carla ")).To(HaveSuffix("user.tenure.dev/carla patched\n"))
 			crm.waitForCascade(ctx, "user.sam.2")
 			crm.waitForCascade(ctx, "user.carla.2")
 			after = crm.things(ctx)
+		})
+
+		It("asks before, and says what for", Label("S2.5"), func(ctx context.Context) {
+			Expect(asked).To(And(
+				ContainSubstring("Warning: sam: Active to Deactivated at once; access ends; "),
+				ContainSubstring("Warning: sam: opportunities: Transfer 3 Opportunity to wendy\n"),
+				ContainSubstring("policy default requires a confirmation of what this change does (see the warnings)")))
+			Expect(editAs(ctx, crm.jane(), crm.organization, "nora", desired(v1alpha1.UserDesiredDeactivated), confirming(digestIn(asked)))).To(
+				MatchError(ContainSubstring("what this change does is not what was confirmed")), "for Sam")
+			Expect(crm.stateOf(ctx, "nora")()).To(Equal(v1alpha1.StateActive))
 		})
 
 		It("ends the access of either kind of user, by the same act", Label("S2.1", "S2.2", "S2.10"), func(ctx context.Context) {
@@ -109,7 +125,6 @@ var _ = Describe("The profile crm", Ordered, func() {
 			Expect(crm.try(ctx, "k get crm; jane get memberships")).To(And(
 				MatchRegexp(`(?m)^opportunity\.crm\.example\.com/ferry-support .* wendy +Lead `),
 				MatchRegexp(`(?m)^sam-sales-west +sam +sales-west +\["Seller"\] +Removed +Hold `)))
-			Expect(crm.guide).To(BeEmpty(), "all that the README tells to try")
 		})
 
 		It("finds them among the inactive only, each in the index of its kind", Label("S2.18", "S2.19"), func() {
@@ -118,6 +133,24 @@ var _ = Describe("The profile crm", Ordered, func() {
 			Expect(crm.index("Customer", v1alpha1.AccessGranted)).To(ConsistOf("cyrus"))
 			Expect(crm.index("Customer", v1alpha1.AccessDenied)).To(ConsistOf("carla"))
 		})
+	})
+
+	It("refuses to deactivate who leads a team", Label("S2.4"), func(ctx context.Context) {
+		Expect(crm.tryInVain(ctx, "jane patch user wendy ")).To(
+			ContainSubstring("wendy leads sales-west. Name another leader in spec.leaderRef of each first, or let guards.leader of policy default be Allow"))
+		Expect(crm.stateOf(ctx, "wendy")()).To(Equal(v1alpha1.StateActive))
+	})
+
+	It("refuses to deactivate who ranks above the one who asks, and nobody else", Label("S2.3"), func(ctx context.Context) {
+		Expect(crm.tryInVain(ctx, "tom patch user adam ")).To(ContainSubstring("adam has the role Admin, which ranks above yours (Manager)"))
+		Expect(crm.stateOf(ctx, "adam")()).To(Equal(v1alpha1.StateActive))
+
+		tom := func(name string) (string, error) {
+			return kubectl("--namespace=crm", "--as=tom@crm.example", "patch", "user", name, "--type=merge", "--patch="+deactivates, "--dry-run=server")
+		}
+		Expect(tom("nora")).To(ContainSubstring("patched"))
+		_, err := tom("olivia")
+		Expect(err).To(MatchError(ContainSubstring("olivia has the role Owner, which ranks above yours (Manager)")))
 	})
 
 	It("hands the opportunities of an employee without a team to the leader of the first team", Label("S2.14"), func(ctx context.Context) {
@@ -129,10 +162,15 @@ var _ = Describe("The profile crm", Ordered, func() {
 		after.expectContent(before.content(`"assignee":"nora"`, `"assignee":"tom"`))
 	})
 
-	It("gives back access with the account, and nothing else", Label("S2.20", "S2.22", "S2.23", "S2.24", "S2.25", "S2.26"), func(ctx context.Context) {
+	It("gives back access with the account, once that is confirmed, and nothing else", Label("S2.20", "S2.21", "S2.22", "S2.23", "S2.24", "S2.25", "S2.26"), func(ctx context.Context) {
 		before := crm.things(ctx)
+		_, err := crm.asJane("patch", "user", "sam", "--type=merge", "--patch="+reactivates)
+		Expect(err).To(MatchError(ContainSubstring("policy default requires a confirmation of what this change does")))
+		Expect(crm.stateOf(ctx, "sam")()).To(Equal(v1alpha1.StateDeactivated))
+		Expect(crm.try(ctx, "confirm sam ")).To(HaveSuffix("user.tenure.dev/sam patched\n"))
+		Expect(crm.guide).To(BeEmpty(), "all that the README tells to try")
+		crm.setStatus(ctx, "carla", v1alpha1.UserDesiredActive)
 		for _, name := range []string{"sam", "carla"} {
-			crm.setStatus(ctx, name, v1alpha1.UserDesiredActive)
 			Eventually(crm.stateOf(ctx, name)).Should(Equal(v1alpha1.StateActive))
 			Eventually(crm.membershipStateOf(ctx, name+"-relaunch")).Should(Equal(v1alpha1.StateActive))
 		}
@@ -173,8 +211,7 @@ var _ = Describe("The profile crm", Ordered, func() {
 
 	It("keeps a leader's work waiting until somebody else leads, though the access ends on time", func(ctx context.Context) {
 		before := crm.things(ctx)
-		Expect(editAs(ctx, crm.jane(), crm.organization, "wendy",
-			absent("sabbatical", inSeconds(0), inSeconds(3600), v1alpha1.AbsenceDeactivated))).To(Succeed())
+		crm.change(ctx, "wendy", absent("sabbatical", inSeconds(2), inSeconds(3600), v1alpha1.AbsenceDeactivated))
 		Eventually(crm.ledger(ctx, "user.wendy.2")).Should(ContainElement("False Leader"))
 		Expect(crm.user(ctx, "wendy")()).To(HaveField("Status.Access", v1alpha1.AccessDenied))
 		Eventually(crm.userCondition(ctx, "wendy", v1alpha1.ConditionReady)).Should(And(
@@ -184,6 +221,12 @@ var _ = Describe("The profile crm", Ordered, func() {
 		Expect(editAs(ctx, crm.jane(), crm.organization, "sales-west", ledBy("tom"))).To(Succeed())
 		crm.waitForCascade(ctx, "user.wendy.2")
 		crm.things(ctx).expectContent(before.content(`"assignee":"wendy"`, `"assignee":"tom"`))
+	})
+
+	It("lets a leader go as soon as somebody else leads", Label("S2.4"), func(ctx context.Context) {
+		crm.change(ctx, "wendy", func(u *v1alpha1.User) { u.Spec.Absences = nil })
+		Eventually(crm.stateOf(ctx, "wendy")).Should(Equal(v1alpha1.StateActive))
+		crm.setStatus(ctx, "wendy", v1alpha1.UserDesiredDeactivated)
 	})
 
 	Context("where leaders may go", func() {

@@ -3,6 +3,7 @@ package stories
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -32,8 +33,9 @@ type profile struct {
 
 	kinds []schema.GroupVersionKind // of its things
 
-	shell []string // what the shell must know before it runs a command of the guide
-	guide []string // the commands of the README that have not been tried yet
+	shell   []string // what the shell must know before it runs a command of the guide
+	guide   []string // the commands of the README that have not been tried yet
+	printed string   // what the first of them prints, where the README shows it
 }
 
 // newProfile applies a profile and waits until all is as it declares. Its namespaces go with the story.
@@ -125,26 +127,53 @@ func (p *profile) setStatus(ctx context.Context, name string, status v1alpha1.Us
 	if status != v1alpha1.UserDesiredActive {
 		reason = "Asked for it"
 	}
-	Expect(editAs(ctx, p.jane(), p.organization, name, desired(status, reason))).To(Succeed())
+	p.change(ctx, name, desired(status, reason))
 	Eventually(p.stateOf(ctx, name)).Should(BeEquivalentTo(status))
 }
 
-// readGuide finds the commands that a README tells to try.
+// change makes a change of a user as Jane does, who confirms it where the policy asks for that.
+func (p *profile) change(ctx context.Context, name string, edits ...func(*v1alpha1.User)) {
+	GinkgoHelper()
+	jane := p.jane()
+	Eventually(func() error {
+		err := editAs(ctx, jane, p.organization, name, edits...)
+		digest := digestIn(fmt.Sprint(err))
+		if digest == "" {
+			return err
+		}
+		return editAs(ctx, jane, p.organization, name, append(slices.Clone(edits), confirming(digest))...)
+	}).Should(Succeed())
+}
+
+// digestIn is what a refusal asks to confirm.
+func digestIn(refusal string) string {
+	return between(refusal, v1alpha1.AnnotationConfirm+"=", "\n")
+}
+
+func confirming(digest string) func(*v1alpha1.User) {
+	return func(u *v1alpha1.User) { annotate(u, v1alpha1.AnnotationConfirm, digest) }
+}
+
+// readGuide finds the commands that a README tells to try, and what it says that the first one prints.
 func (p *profile) readGuide(readme string) {
 	GinkgoHelper()
 	content, err := os.ReadFile(readme)
 	Expect(err).NotTo(HaveOccurred())
 	_, section, _ := strings.Cut(string(content), "\n## Try it\n")
-	_, block, _ := strings.Cut(section, "\n```\n")
-	block, _, _ = strings.Cut(block, "\n```\n")
-	for line := range strings.Lines(block) {
-		switch line = strings.TrimSpace(line); {
-		case line == "export KUBECONFIG=$PWD/.local/kubeconfig": // The story's cluster has another one.
-		case strings.HasPrefix(line, "alias "):
-			p.shell = append(p.shell, line)
-		case line != "":
-			p.guide = append(p.guide, line)
+	section, _, _ = strings.Cut(section, "\n## ")
+	blocks := strings.Split(section, "\n```\n")
+	Expect(len(blocks)).To(BeElementOf(3, 5), "commands, and perhaps what is printed, each between two lines of ```")
+	for _, command := range wholeCommands(blocks[1]) {
+		switch {
+		case command == "export KUBECONFIG=$PWD/.local/kubeconfig": // The story's cluster has another one.
+		case strings.HasPrefix(command, "alias "), strings.HasSuffix(command, "\n}"):
+			p.shell = append(p.shell, command)
+		default:
+			p.guide = append(p.guide, command)
 		}
+	}
+	if len(blocks) == 5 {
+		p.printed = blocks[3] + "\n"
 	}
 	Expect(p.guide).NotTo(BeEmpty())
 	folder := GinkgoT().TempDir()
@@ -152,8 +181,49 @@ func (p *profile) readGuide(readme string) {
 	p.shell = append([]string{"export KUBERC=off KUBECACHEDIR=" + folder + "/cache KUBECONFIG=" + folder + "/kubeconfig"}, p.shell...)
 }
 
+// wholeCommands are a guide's commands without its remarks, and a loop or a function as one command.
+func wholeCommands(guide string) []string {
+	var commands []string
+	end := "" // of the command that the next lines belong to
+	for line := range strings.Lines(guide) {
+		switch line = strings.TrimSpace(line); {
+		case line == "", strings.HasPrefix(line, "#"):
+			continue
+		case end != "":
+			commands[len(commands)-1] += "\n" + line
+		default:
+			commands = append(commands, line)
+		}
+		switch {
+		case strings.HasPrefix(line, "for ") && !strings.HasSuffix(line, "done"):
+			end = "done"
+		case strings.HasSuffix(line, "() {"):
+			end = "}"
+		case line == end:
+			end = ""
+		}
+	}
+	return commands
+}
+
 // try runs the guide's next command as it is written there, and returns what it prints. The story says which one it expects.
 func (p *profile) try(ctx context.Context, beginning string) string {
+	GinkgoHelper()
+	printed, err := p.next(ctx, beginning)
+	Expect(err).NotTo(HaveOccurred(), printed)
+	return printed
+}
+
+// tryInVain runs the guide's next command, which a guard refuses, and returns what a person reads.
+func (p *profile) tryInVain(ctx context.Context, beginning string) string {
+	GinkgoHelper()
+	printed, err := p.next(ctx, beginning)
+	Expect(err).To(HaveOccurred(), printed)
+	Expect(printed).To(ContainSubstring("denied the request: "))
+	return printed
+}
+
+func (p *profile) next(ctx context.Context, beginning string) (printed string, err error) {
 	GinkgoHelper()
 	Expect(p.guide).NotTo(BeEmpty())
 	command := p.guide[0]
@@ -162,9 +232,8 @@ func (p *profile) try(ctx context.Context, beginning string) string {
 	script := strings.Join(append(slices.Clone(p.shell), command), "\n")
 	shell := exec.CommandContext(ctx, "bash", "-O", "expand_aliases", "-e", "-c", script)
 	shell.Dir = fromRoot("")
-	printed, err := shell.CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), "%s: %s", command, printed)
-	return string(printed)
+	output, err := shell.CombinedOutput()
+	return string(output), err
 }
 
 // things are all that live in a profile beside people, by kind and name.

@@ -114,8 +114,9 @@ var _ = Describe("kubectl delete namespace", func() {
 		func(ctx context.Context) {
 			acme, target := newMentoring(ctx)
 			acme.editGroup(ctx, "mentoring", ledBy("alice"))
-			acme.createUser(ctx, "kate", desired(v1alpha1.UserDesiredSuspended, "Broke the rules"))
+			acme.createUser(ctx, "kate")
 			acme.join(ctx, "kate", "mentoring", withRoles("Mentor"))
+			acme.editUser(ctx, "kate", desired(v1alpha1.UserDesiredSuspended, "Broke the rules"))
 			Eventually(acme.membershipStateOf(ctx, "kate-mentoring")).Should(Equal(v1alpha1.StateDeactivated))
 			records := watchFrom(ctx, &v1alpha1.TransitionList{}, client.Object.GetName, client.InNamespace(acme.name))
 

@@ -1,6 +1,7 @@
 package stories
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,32 @@ var _ = Describe("An organization from a backup", func() {
 		})
 })
 
+var _ = Describe("What comes from a backup, with its identity", func() {
+	It("is let in for whoever may restore, whatever was declared of it, in whatever order it comes", func(ctx context.Context) {
+		acme := newLeftovers(ctx)
+		backup := must(acme.everything(ctx))
+		organizationLast := append(slices.Clone(backup[1:]), backup[0])
+		backwards := slices.Clone(backup)
+		slices.Reverse(backwards)
+		// Records come before those whom they are of, or else the operator begins new ones.
+		slices.SortStableFunc(backwards, func(a, b client.Object) int { return cmp.Compare(rank(a), rank(b)) })
+		for _, order := range [][]client.Object{backup, organizationLast, backwards} {
+			acme.lose(ctx)
+			Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: acme.name}})).To(Succeed())
+			velero := acme.restorer(ctx, "velero")
+			for _, object := range order {
+				Expect(velero.Create(ctx, fromBackup(object))).To(Succeed(), "%T %s", object, object.GetName())
+				if user, ok := object.(*v1alpha1.User); ok {
+					Eventually(acme.stateOf(ctx, user.Name)).ShouldNot(BeEmpty(), "admission knows whom it could hold against the next")
+				}
+			}
+			Eventually(acme.stateOf(ctx, "bob")).Should(Equal(v1alpha1.StateSuspended))
+			Eventually(statesOf(ctx, acme.stateOf, []string{"alice", "twin"})).Should(ConsistOf(v1alpha1.StateActive, v1alpha1.StatePending))
+			Eventually(statesOf(ctx, acme.membershipStateOf, []string{"olivia-room", "olivia-room-again"})).Should(ConsistOf(v1alpha1.StateActive, v1alpha1.StatePending))
+		}
+	})
+})
+
 // newCommunity is an organization in which everything has happened already that changes a state, and some things that
 // people were warned of.
 func newCommunity(ctx context.Context) *organization {
@@ -100,8 +127,10 @@ func newCommunity(ctx context.Context) *organization {
 	}
 	acme.join(ctx, "kate", "closed", withRoles("Member"))
 	acme.createUser(ctx, "zoe")
-	acme.createUser(ctx, "twin", func(u *v1alpha1.User) { u.Spec.Email = acme.userName("kate") })
-	acme.editUser(ctx, "olivia", expires(date))
+	twin := acme.newUser("twin", func(u *v1alpha1.User) { u.Spec.Email = acme.userName("kate") })
+	Expect(acme.unasked(ctx).Create(ctx, twin)).To(Succeed())
+	acme.editUser(ctx, "twin", desired(v1alpha1.UserDesiredActive, "Somebody declares it, as with everybody else"))
+	acme.editUser(ctx, "olivia", expires(inSeconds(1)))
 	Eventually(acme.grantsOf(ctx, "gus")).Should(HaveLen(2))
 
 	acme.editUser(ctx, "ann", func(u *v1alpha1.User) { delete(u.Annotations, v1alpha1.AnnotationLastActivity) })
@@ -136,6 +165,34 @@ func newCommunity(ctx context.Context) *organization {
 	return acme
 }
 
+// newLeftovers is an organization with what nobody could declare any more: somebody suspended who is a member, a twin, a second
+// membership, and more people than there are seats, under a policy that lets nobody be suspended.
+func newLeftovers(ctx context.Context) *organization {
+	GinkgoHelper()
+	acme := newOrganization(ctx)
+	acme.createGroup(ctx, "room")
+	acme.createUser(ctx, "alice", wasActive)
+	acme.createUser(ctx, "bob", wasActive)
+	for _, name := range []string{"olivia", "alice", "bob"} {
+		acme.join(ctx, name, "room")
+		Eventually(acme.membershipStateOf(ctx, name+"-room")).Should(Equal(v1alpha1.StateActive))
+	}
+	acme.editUser(ctx, "bob", desired(v1alpha1.UserDesiredSuspended, "Fraud"))
+	Eventually(acme.stateOf(ctx, "bob")).Should(Equal(v1alpha1.StateSuspended))
+	acme.waitForEffects(ctx, "bob")
+
+	unasked := acme.unasked(ctx)
+	Expect(unasked.Create(ctx, acme.newUser("twin", wasActive, func(u *v1alpha1.User) { u.Spec.Email = acme.userName("alice") }))).To(Succeed())
+	Expect(unasked.Create(ctx, acme.newMembership("olivia", "room", func(m *v1alpha1.Membership) { m.Name = "olivia-room-again" }))).To(Succeed())
+	Eventually(acme.stateOf(ctx, "twin")).Should(Equal(v1alpha1.StatePending))
+	Eventually(acme.membershipStateOf(ctx, "olivia-room-again")).Should(Equal(v1alpha1.StatePending))
+	acme.govern(ctx, `allowedStatuses: [Active, Deactivated]`)
+	acme.editSettings(ctx, func(org *v1alpha1.Organization) {
+		org.Spec.Seats, org.Spec.SeatEnforcement = new(int32(0)), v1alpha1.SeatRefuse
+	})
+	return acme
+}
+
 // waitUntilAtRest waits until for a second nothing is shown or told that was not before.
 func (o *organization) waitUntilAtRest(ctx context.Context) {
 	GinkgoHelper()
@@ -156,7 +213,7 @@ func (o *organization) waitUntilAtRest(ctx context.Context) {
 // everything is what the organization consists of, in an order in which each finds what it refers to.
 func (o *organization) everything(ctx context.Context) (objects []client.Object, err error) {
 	for _, list := range []client.ObjectList{
-		&v1alpha1.OrganizationList{}, &v1alpha1.GroupList{}, &v1alpha1.TransitionList{}, &v1alpha1.UserList{}, &v1alpha1.MembershipList{},
+		&v1alpha1.OrganizationList{}, &v1alpha1.LifecyclePolicyList{}, &v1alpha1.GroupList{}, &v1alpha1.TransitionList{}, &v1alpha1.UserList{}, &v1alpha1.MembershipList{},
 	} {
 		err = errors.Join(err, admin.List(ctx, list, client.InNamespace(o.name)), meta.EachListItem(list, func(object runtime.Object) error {
 			objects = append(objects, object.(client.Object))
@@ -166,11 +223,13 @@ func (o *organization) everything(ctx context.Context) (objects []client.Object,
 	return objects, err
 }
 
-// shown is the status of everything, but for when and for which generation it was written.
+// shown is the status of everything, but for when and for which generation it was written, and for what admission notes there
+// for a minute.
 func (o *organization) shown(ctx context.Context) (map[string]string, error) {
 	return o.view(ctx, func(object map[string]any) any {
 		status, _ := object["status"].(map[string]any)
 		delete(status, "observedGeneration")
+		delete(status, "departures")
 		conditions, _ := status["conditions"].([]any)
 		for _, c := range conditions {
 			delete(c.(map[string]any), "observedGeneration")
@@ -234,19 +293,41 @@ func (o *organization) restore(ctx context.Context, backup []client.Object, stra
 		if membership, ok := object.(*v1alpha1.Membership); ok {
 			Eventually(o.stateOf(ctx, membership.Spec.UserRef.Name)).ShouldNot(BeEmpty(), "members come when the people are there")
 		}
-		annotations := object.GetAnnotations()
+		copied := fromBackup(object)
 		if slices.Contains(strangers, object.GetName()) {
-			annotations = nil
+			copied.SetAnnotations(nil)
 		}
-		content := must(runtime.DefaultUnstructuredConverter.ToUnstructured(object))
-		restored := &unstructured.Unstructured{Object: map[string]any{"spec": content["spec"]}}
-		restored.SetGroupVersionKind(must(admin.GroupVersionKindFor(object)))
-		restored.SetNamespace(object.GetNamespace())
-		restored.SetName(object.GetName())
-		restored.SetLabels(object.GetLabels())
-		restored.SetAnnotations(annotations)
-		Expect(admin.Create(ctx, restored)).To(Succeed())
+		Expect(admin.Create(ctx, copied)).To(Succeed())
 	}
+}
+
+// rank puts records before everything else.
+func rank(object client.Object) int {
+	if _, record := object.(*v1alpha1.Transition); record {
+		return 0
+	}
+	return 1
+}
+
+// restorer is a client of a backup tool that may do nothing but create what was there.
+func (o *organization) restorer(ctx context.Context, username string) client.Client {
+	GinkgoHelper()
+	o.allow(ctx, "restorer", username, []string{"organizations", "lifecyclepolicies", "groups", "transitions", "users", "memberships"}, "create", "restore", "assign")
+	Eventually(o.allows).WithArguments(ctx, username, "restore users").Should(BeTrue())
+	return as(username)
+}
+
+// fromBackup is an object as backup tools create it again.
+func fromBackup(object client.Object) *unstructured.Unstructured {
+	GinkgoHelper()
+	content := must(runtime.DefaultUnstructuredConverter.ToUnstructured(object))
+	restored := &unstructured.Unstructured{Object: map[string]any{"spec": content["spec"]}}
+	restored.SetGroupVersionKind(must(admin.GroupVersionKindFor(object)))
+	restored.SetNamespace(object.GetNamespace())
+	restored.SetName(object.GetName())
+	restored.SetLabels(object.GetLabels())
+	restored.SetAnnotations(object.GetAnnotations())
+	return restored
 }
 
 // must is what something returns that does not fail.

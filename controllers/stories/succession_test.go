@@ -93,7 +93,7 @@ effects:
 		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
 		Eventually(o.stateOf(ctx, "dan")).Should(Equal(v1alpha1.StateDeactivated))
 		o.createWork(ctx, "work", `{owner: alice}`)
-		deactivate(ctx, o, "alice")
+		Expect(editAs(ctx, o.unasked(ctx), o, "alice", desired(v1alpha1.UserDesiredDeactivated, "Left"))).To(Succeed())
 		Eventually(o.ledger(ctx, "user.alice.2")).Should(ConsistOf("False Retrying",
 			"work 0/1: work: nobody who may receive it has access (dan has none; asked: Successor, Manager)"))
 
@@ -232,7 +232,7 @@ effects:
 		o.join(ctx, "alice", "room", withRoles("Admin"))
 		Eventually(o.membershipStateOf(ctx, "alice-room")).Should(Equal(v1alpha1.StateActive))
 		o.createWork(ctx, "work", `{owner: alice}`)
-		deactivate(ctx, o, "alice")
+		Expect(editAs(ctx, o.unasked(ctx), o, "alice", desired(v1alpha1.UserDesiredDeactivated, "Left"))).To(Succeed())
 		Eventually(o.userCondition(ctx, "alice", v1alpha1.ConditionReady)).Should(HavePrefix(
 			"False LastRoleHolder: The effects wait: without User alice role Admin of group room has fewer than 1 active holders."))
 		Expect(o.work(ctx)()).To(Equal(map[string]string{"work": "{owner: alice}"}))

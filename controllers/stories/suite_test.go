@@ -39,6 +39,10 @@ var (
 
 	// shared is the operator that all stories run under which do not start their own.
 	shared *operator
+
+	// answering is a replica that stands by and answers the API server, so that people can write also while a story has
+	// done away with the operator that acts.
+	answering *operator
 )
 
 func TestStories(t *testing.T) {
@@ -64,9 +68,13 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = clientFor(cluster.Admin())
 
+	answering = startOperator("answering", standingBy(ctx)...)
+	cluster.Webhooks().Serve(answering.webhooks)
 	shared = startOperator("operator")
 	DeferCleanup(func() { shared.stop() })
 	Eventually(shared.ready).Should(Succeed())
+	Eventually(answering.ready).Should(Succeed())
+	Expect(cluster.AwaitWebhooks(ctx)).To(Succeed())
 }, NodeTimeout(10*time.Minute))
 
 // install puts onto the cluster what a platform team would, but for what needs nodes.
@@ -80,6 +88,7 @@ func install(ctx context.Context, c *local.Cluster) error {
 
 func clientFor(config *rest.Config) client.WithWatch {
 	GinkgoHelper()
+	config.WarningHandler = rest.NoWarnings{} // Stories look at warnings through kubectl, as a person does.
 	c, err := client.NewWithWatch(config, client.Options{Scheme: controllers.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	return c

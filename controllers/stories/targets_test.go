@@ -148,11 +148,11 @@ var _ = Describe("The service account of a policy", func() {
 })
 
 var _ = Describe("A policy", func() {
-	It("says where a match cannot be read, until it can", func(ctx context.Context) {
+	It("whose match cannot be read is refused, and says where", func(ctx context.Context) {
 		app := newApplication(ctx, unassigning("v1"))
 		app.define(app.definition("Namespaced", "v1"))
-		app.editPolicy(ctx, func(p *v1alpha1.LifecyclePolicy) { effectOf(p, "tasks").Resources.Match = "object.spec.state = 'Open'" })
-		Eventually(app.policyCondition(ctx)).Should(And(HavePrefix("False InvalidMatch: effect tasks: match cannot be compiled"), ContainSubstring("line 1, column 19: Syntax error")))
+		Expect(editAs(ctx, admin, app.organization, "default", func(p *v1alpha1.LifecyclePolicy) { effectOf(p, "tasks").Resources.Match = "object.spec.state = 'Open'" })).
+			To(MatchError(And(ContainSubstring("spec.effects[0]: effect tasks: match cannot be compiled"), ContainSubstring("line 1, column 19: Syntax error"))))
 		app.editPolicy(ctx, func(p *v1alpha1.LifecyclePolicy) {
 			effectOf(p, "tasks").Resources.Match = "object.metadata.name != 'archived'"
 		})
