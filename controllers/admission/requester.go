@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -60,44 +57,6 @@ func (s *scene) userOf(ctx context.Context, namespace string) (*v1alpha1.User, e
 func (s *scene) rank(role string) int {
 	effective, _ := lifecycle.Role(s.org.Spec(), role)
 	return slices.Index(s.org.Spec().Roles, effective)
-}
-
-// mustBeAllowed asks the API server whether RBAC gives the requester these verbs on an object.
-func (s *scene) mustBeAllowed(ctx context.Context, resource string, object client.Object, verbs []string) error {
-	var missing []string
-	for _, verb := range verbs {
-		allowed, err := s.allowed(ctx, resource, object, verb)
-		if err != nil {
-			return err
-		}
-		if !allowed {
-			missing = append(missing, verb)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return refuse("%s may not %s %s %s. Missing: the verb \"%s\" on %s.tenure.dev %q in namespace %q. Ask for that right, or ask somebody who has it to make this change",
-		s.by.user.Username, strings.Join(missing, " and "), strings.TrimSuffix(resource, "s"), object.GetName(),
-		strings.Join(missing, `", "`), resource, object.GetName(), object.GetNamespace())
-}
-
-func (s *scene) allowed(ctx context.Context, resource string, object client.Object, verb string) (bool, error) {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: object.GetNamespace(), Verb: verb, Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version,
-			Resource: resource, Name: object.GetName(),
-		},
-		User: s.by.user.Username, Groups: s.by.user.Groups, UID: s.by.user.UID, Extra: map[string]authorizationv1.ExtraValue{},
-	}}
-	for key, values := range s.by.user.Extra {
-		review.Spec.Extra[key] = authorizationv1.ExtraValue(values)
-	}
-	answer, err := s.Reviews.Create(ctx, review, metav1.CreateOptions{})
-	if err != nil {
-		return false, fmt.Errorf("ask whether %s may %s: %w", s.by.user.Username, verb, err)
-	}
-	return answer.Status.Allowed, nil
 }
 
 // refusal is what a person reads whose change is refused.

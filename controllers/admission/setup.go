@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/cache"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,10 +35,14 @@ type Guards struct {
 	Reviews authorizationclient.SubjectAccessReviewInterface
 
 	Clock clock.Clock
+
+	// known are rights to all objects of a namespace that somebody had a moment ago.
+	known *cache.LRUExpireCache
 }
 
 // SetupWithManager serves the webhooks from the manager's server, on every replica.
 func (g *Guards) SetupWithManager(mgr ctrl.Manager) error {
+	g.known = cache.NewLRUExpireCacheWithClock(mostRemembered, g.Clock)
 	err := errors.Join(
 		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.User{}).WithValidator(&users{g}).Complete(),
 		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Membership{}).WithValidator(&memberships{g}).Complete(),
