@@ -129,6 +129,7 @@ func newCommunity(ctx context.Context) *organization {
 	acme.createUser(ctx, "zoe")
 	twin := acme.newUser("twin", func(u *v1alpha1.User) { u.Spec.Email = acme.userName("kate") })
 	Expect(acme.unasked(ctx).Create(ctx, twin)).To(Succeed())
+	Eventually(acme.stateOf(ctx, "twin")).Should(Equal(v1alpha1.StatePending), "a pass that an edit interrupts tells of no duplicate")
 	acme.editUser(ctx, "twin", desired(v1alpha1.UserDesiredActive, "Somebody declares it, as with everybody else"))
 	acme.editUser(ctx, "olivia", expires(inSeconds(1)))
 	Eventually(acme.grantsOf(ctx, "gus")).Should(HaveLen(2))
