@@ -16,6 +16,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // longestRequest is how long the API server works on one request: so long a change that was let pass may still be made.
@@ -37,13 +38,6 @@ type post struct {
 	least int
 }
 
-func (p post) String() string {
-	if p.group == "" {
-		return "an active administrator"
-	}
-	return fmt.Sprintf("%d active %s of group %s", p.least, p.role, p.group)
-}
-
 // departure is a change by which a subject gives up posts.
 type departure struct {
 	kind   v1alpha1.SubjectKind
@@ -51,6 +45,10 @@ type departure struct {
 
 	// left are the posts that it gives up at once, leaving those that it gives up before another request may be over.
 	left, leaving []post
+
+	// allowed tells whether the policy lets the posts be left. Others are told of it all the same, as far as there is room: they
+	// must not rely on who leaves.
+	allowed bool
 }
 
 // letPass refuses a departure that leaves a post without enough holders, and else writes it into the Organization before it
@@ -66,15 +64,24 @@ func (s *scene) letPass(ctx context.Context, d departure, now time.Time) error {
 		if err := s.Live.Get(ctx, key, org); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		if err := s.enoughRemain(ctx, org, d, now); err != nil || s.by.dryRun {
-			return err
+		if !d.allowed {
+			if err := s.enoughRemain(ctx, org, d, now); err != nil {
+				return err
+			}
+		}
+		if s.by.dryRun {
+			return nil
 		}
 		return s.write(ctx, org, d, now)
 	})
-	if apierrors.IsConflict(err) {
+	switch {
+	case apierrors.IsConflict(err) && d.allowed:
+		return nil
+	case apierrors.IsConflict(err):
 		return refuse("too many departures of organization %s come at the same moment; try again", d.object.GetNamespace())
+	default:
+		return err
 	}
-	return err
 }
 
 func (s *scene) enoughRemain(ctx context.Context, org *v1alpha1.Organization, d departure, now time.Time) error {
@@ -96,7 +103,10 @@ func (s *scene) write(ctx context.Context, org *v1alpha1.Organization, d departu
 	after.Status.Departures = slices.DeleteFunc(after.Status.Departures, func(other v1alpha1.Departure) bool {
 		return over(other, now) || other.Kind == d.kind && other.Name == d.object.GetName()
 	})
-	if len(after.Status.Departures) >= mostDepartures {
+	switch full := len(after.Status.Departures) >= mostDepartures; {
+	case full && d.allowed:
+		return nil
+	case full:
 		return refuse("too many departures of organization %s are under way; try again in a minute", org.Name)
 	}
 	after.Status.Departures = append(after.Status.Departures, v1alpha1.Departure{
@@ -138,6 +148,9 @@ func (h *holders) count(ctx context.Context, p post) error {
 
 func (h *holders) countAdmins(ctx context.Context, p post) error {
 	for _, role := range h.org.DeclaredAdminRoles() {
+		if h.found >= p.least {
+			return nil
+		}
 		var admins v1alpha1.UserList
 		if err := h.Live.List(ctx, &admins, client.InNamespace(h.org.Object.Namespace), client.MatchingFields{"spec.role": role}); err != nil {
 			return fmt.Errorf("list the users with the role %q: %w", role, err)
@@ -269,14 +282,14 @@ func (h *holders) refusal(p post) error {
 	slices.Sort(h.leaving)
 	slices.Sort(h.inactive)
 	if len(h.leaving) > 0 {
-		why += "; " + few(h.leaving) + " is being changed at this moment"
+		why += "; " + summary.Listed(h.leaving, mostNamed) + " is being changed at this moment"
 	}
 	if len(h.inactive) > 0 {
-		why += "; " + few(h.inactive) + " has no access, or not for longer than a minute"
+		why += "; " + summary.Listed(h.inactive, mostNamed) + " has no access, or not for longer than a minute"
 	}
 	if p.group == "" {
 		return refuse("%s is the last active administrator of organization %s%s. Give one of the roles %s to another active user first",
-			name, h.org.Object.Name, why, few(h.org.Spec().AdminRoles))
+			name, h.org.Object.Name, why, summary.Listed(h.org.Spec().AdminRoles, mostNamed))
 	}
 	return refuse("without %s group %s has %d active %s and needs %d (guard lastRoleHolder)%s. Give the role to another active member first, or let the policy's guards.lastRoleHolder be Allow",
 		name, p.group, h.found, p.role, p.least, why)

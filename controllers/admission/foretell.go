@@ -24,23 +24,14 @@ const (
 	patience = 20
 )
 
-// warnings tell what a change will do. A creation changes nothing for anybody; it is told only to who asks by a dry run.
-func (c *userChange) warnings() []string {
-	if c.before == nil && !c.by.dryRun {
-		return nil
-	}
-	return c.preview.Warnings()
-}
-
-// foretell fills the preview.
-func (c *userChange) foretell(ctx context.Context) error {
+func (c *userChange) foretell(ctx context.Context) (*preview.Preview, error) {
 	p := &preview.Preview{
 		Kind: v1alpha1.SubjectUser, Name: c.after.Name, Identity: c.subject().Identity(), Now: c.now, At: c.now,
 		Before: c.was.moments(), After: c.is.moments(), Contact: contact(c.org), Deleted: c.deleted, Account: c.policy.Snapshot().ServiceAccountName,
 	}
 	c.preview = p
 	if !p.Changes() {
-		return nil
+		return p, nil
 	}
 	p.At = begin(c.was, c.is, c.now)
 	decision := c.decideAfter(p.At)
@@ -49,14 +40,17 @@ func (c *userChange) foretell(ctx context.Context) error {
 	}
 	was, is := c.accessAt(p.At)
 	if err := c.foretellMemberships(ctx, was, is); err != nil {
-		return err
+		return nil, err
 	}
 	var err error
 	if p.Blocked, err = c.heldBack(ctx, was && !is); err != nil {
-		return err
+		return nil, err
 	}
-	p.Plan, err = c.plan(ctx, decision)
-	return err
+	if p.Plan, err = c.plan(ctx, decision); err != nil {
+		return nil, err
+	}
+	p.Confirm = c.by.dryRun && c.unconfirmed() // Else the refusal says so, and a digest is there only once to be picked out.
+	return p, nil
 }
 
 // plan is what the operator will make of the change.
@@ -80,6 +74,9 @@ func (c *userChange) plan(ctx context.Context, decision lifecycle.Decision) ([]v
 		case <-c.Clock.After(listing):
 		}
 		plan, err = c.Planner.Plan(ctx, situation)
+	}
+	if errors.Is(err, targets.ErrSynchronizing) {
+		return nil, refuse("what this change does to the objects that policy %s is about is not known yet: they are being listed. Try again in a moment", c.policy.Object.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plan what the change does: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/utils/ptr"
 	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -12,21 +13,17 @@ import (
 	"tenure.dev/tenure/controllers/internal/observe"
 )
 
-// groups tells what changes of Groups mean. It refuses none: who may grant what is the API server's own to judge.
-type groups struct{ *Guards }
-
-// ValidateCreate tells of a leader who is none.
-func (g *groups) ValidateCreate(ctx context.Context, group *v1alpha1.Group) (webhook.Warnings, error) {
-	return g.led(ctx, &v1alpha1.Group{}, group)
+// judgeGroup tells what changes of Groups mean. It refuses none: who may grant what is the API server's own to judge.
+func (g *Guards) judgeGroup(ctx context.Context, before, after *v1alpha1.Group) (webhook.Warnings, error) {
+	if after == nil {
+		return g.endOfGroup(ctx, before)
+	}
+	return g.led(ctx, ptr.Deref(before, v1alpha1.Group{}).Spec.LeaderRef, after)
 }
 
-// ValidateUpdate tells of a leader who is none.
-func (g *groups) ValidateUpdate(ctx context.Context, before, after *v1alpha1.Group) (webhook.Warnings, error) {
-	return g.led(ctx, before, after)
-}
-
-func (g *groups) led(ctx context.Context, before, after *v1alpha1.Group) (webhook.Warnings, error) {
-	if before.Spec.LeaderRef == after.Spec.LeaderRef || after.Spec.LeaderRef.Name == "" || !after.DeletionTimestamp.IsZero() {
+// led tells of a new leader who is none.
+func (g *Guards) led(ctx context.Context, before v1alpha1.Reference, after *v1alpha1.Group) (webhook.Warnings, error) {
+	if before == after.Spec.LeaderRef || after.Spec.LeaderRef.Name == "" || !after.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
 	leader, err := observe.Get[v1alpha1.User](ctx, g.Live, after.Namespace, after.Spec.LeaderRef.Name)
@@ -46,8 +43,8 @@ func (g *groups) led(ctx context.Context, before, after *v1alpha1.Group) (webhoo
 	return nil, nil
 }
 
-// ValidateDelete tells who loses access.
-func (g *groups) ValidateDelete(ctx context.Context, group *v1alpha1.Group) (webhook.Warnings, error) {
+// endOfGroup tells who loses access.
+func (g *Guards) endOfGroup(ctx context.Context, group *v1alpha1.Group) (webhook.Warnings, error) {
 	members, err := index.MembershipsOfGroup(ctx, g, group.Namespace, group.Name)
 	if err != nil || len(members) == 0 {
 		return nil, err

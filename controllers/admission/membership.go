@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
@@ -14,52 +13,6 @@ import (
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/preview"
 )
-
-// memberships judges changes of Memberships.
-type memberships struct{ *Guards }
-
-// ValidateCreate judges a new Membership.
-func (m *memberships) ValidateCreate(ctx context.Context, membership *v1alpha1.Membership) (webhook.Warnings, error) {
-	return m.judge(ctx, nil, membership)
-}
-
-// ValidateUpdate judges a change of a Membership.
-func (m *memberships) ValidateUpdate(ctx context.Context, before, after *v1alpha1.Membership) (webhook.Warnings, error) {
-	return m.judge(ctx, before, after)
-}
-
-// ValidateDelete judges the deletion of a Membership. When it passes, who asked for it is written down on the Membership.
-func (m *memberships) ValidateDelete(ctx context.Context, membership *v1alpha1.Membership) (webhook.Warnings, error) {
-	return m.judge(ctx, membership, nil)
-}
-
-func (m *memberships) judge(ctx context.Context, before, after *v1alpha1.Membership) (webhook.Warnings, error) {
-	s, err := m.scene(ctx)
-	if err != nil || s.org.Terminating || before != nil && !before.DeletionTimestamp.IsZero() {
-		return nil, err
-	}
-	c, err := s.membershipChange(ctx, before, after)
-	if err != nil {
-		return nil, err
-	}
-	said, err := c.foretell(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var warnings []string
-	if before != nil || s.by.dryRun {
-		warnings = said.Warnings()
-	}
-	for _, guard := range []func(context.Context) error{c.unique, c.suspended, c.notOneself, c.reason, c.rights, c.lastHolder} {
-		if err := guard(ctx); err != nil {
-			return warnings, err
-		}
-	}
-	if c.deleted {
-		return warnings, s.noteDeletion(ctx, before)
-	}
-	return warnings, nil
-}
 
 // membershipChange is a change of a Membership, and what it depends on.
 type membershipChange struct {
@@ -77,7 +30,12 @@ type membershipChange struct {
 	was, is           course
 }
 
-func (s *scene) membershipChange(ctx context.Context, before, after *v1alpha1.Membership) (_ *membershipChange, err error) {
+// guards of a Membership.
+func (c *membershipChange) guards() []func(context.Context) error {
+	return []func(context.Context) error{c.unique, c.suspended, c.notOneself, c.reason, c.rights, c.lastHolder}
+}
+
+func observeMembership(ctx context.Context, s *scene, before, after *v1alpha1.Membership) (_ change, err error) {
 	c := &membershipChange{scene: s, now: s.Clock.Now(), before: before, deleted: after == nil}
 	if c.after = after.DeepCopy(); c.deleted {
 		c.after = before.DeepCopy()
@@ -119,7 +77,6 @@ func (s *scene) membershipChange(ctx context.Context, before, after *v1alpha1.Me
 	return c, nil
 }
 
-// foretell tells what the change does to the membership and to what it grants.
 func (c *membershipChange) foretell(ctx context.Context) (*preview.Preview, error) {
 	p := &preview.Preview{
 		Kind: v1alpha1.SubjectMembership, Name: c.after.Name, Now: c.now, At: c.now,
@@ -252,14 +209,14 @@ func (c *membershipChange) alone(input lifecycle.Membership, m *v1alpha1.Members
 
 // lastHolder: each group role keeps its least number of holders.
 func (c *membershipChange) lastHolder(ctx context.Context) error {
-	if c.before == nil || c.org.Object == nil || c.policy.Allows(func(g v1alpha1.Guards) v1alpha1.GuardMode { return g.LastRoleHolder }) {
+	if c.before == nil || c.org.Object == nil {
 		return nil
 	}
 	posts, err := c.postsOf(ctx, c.before)
 	if err != nil {
 		return err
 	}
-	d := departure{kind: v1alpha1.SubjectMembership, object: c.before}
+	d := departure{kind: v1alpha1.SubjectMembership, object: c.before, allowed: c.policy.Allows(lastRoleHolder)}
 	soon := c.now.Add(longestRequest)
 	for _, p := range posts {
 		keeps := func(t time.Time) bool {

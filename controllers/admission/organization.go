@@ -11,26 +11,34 @@ import (
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
-// organizations judges changes of Organizations.
-type organizations struct{ *Guards }
-
-// ValidateCreate lets a new Organization pass: it changes nothing for anybody but what it then allows.
-func (o *organizations) ValidateCreate(context.Context, *v1alpha1.Organization) (webhook.Warnings, error) {
-	return nil, nil
-}
-
-// ValidateUpdate keeps an Organization from losing its last administrator by another choice of adminRoles, and tells who would
-// be an account owner without access.
-func (o *organizations) ValidateUpdate(ctx context.Context, before, after *v1alpha1.Organization) (webhook.Warnings, error) {
-	s, err := o.scene(ctx)
-	if err != nil || s.org.Terminating || !before.DeletionTimestamp.IsZero() {
+// judgeOrganization keeps an Organization while it has Users, and from losing its last administrator by another choice of
+// adminRoles, and tells who would be an account owner without access. A new one changes nothing for anybody but what it then
+// allows.
+func (g *Guards) judgeOrganization(ctx context.Context, before, after *v1alpha1.Organization) (webhook.Warnings, error) {
+	if before == nil {
+		return nil, nil
+	}
+	s, err := g.scene(ctx)
+	if err != nil || s.org.Terminating {
 		return nil, err
+	}
+	if after == nil {
+		return nil, s.unused(ctx, before)
+	}
+	if !before.DeletionTimestamp.IsZero() {
+		return nil, nil
 	}
 	if err := s.administered(ctx, before, after); err != nil {
 		return nil, err
 	}
+	return s.owned(ctx, before, after)
+}
+
+// owned tells of a new account owner without access.
+func (s *scene) owned(ctx context.Context, before, after *v1alpha1.Organization) (webhook.Warnings, error) {
 	if before.Spec.OwnerRef == after.Spec.OwnerRef || after.Spec.OwnerRef.Name == "" {
 		return nil, nil
 	}
@@ -65,23 +73,20 @@ func (s *scene) administered(ctx context.Context, before, after *v1alpha1.Organi
 		if org == before {
 			return nil
 		}
-		return refuse("no active user has one of the roles %s: organization %s would have no administrator. Give one of these roles to an active user first", few(after.Spec.AdminRoles), after.Name)
+		return refuse("no active user has one of the roles %s: organization %s would have no administrator. Give one of these roles to an active user first",
+			summary.Listed(after.Spec.AdminRoles, mostNamed), after.Name)
 	}
 	return nil
 }
 
-// ValidateDelete keeps an Organization while it has Users.
-func (o *organizations) ValidateDelete(ctx context.Context, org *v1alpha1.Organization) (webhook.Warnings, error) {
-	s, err := o.scene(ctx)
-	if err != nil || s.org.Terminating {
-		return nil, err
-	}
+// unused refuses the end of an Organization that has Users.
+func (s *scene) unused(ctx context.Context, org *v1alpha1.Organization) error {
 	var users v1alpha1.UserList
 	if err := s.Live.List(ctx, &users, client.InNamespace(org.Namespace), client.Limit(1)); err != nil {
-		return nil, fmt.Errorf("list the users of %s: %w", org.Namespace, err)
+		return fmt.Errorf("list the users of %s: %w", org.Namespace, err)
 	}
 	if len(users.Items) == 0 {
-		return nil, nil
+		return nil
 	}
-	return nil, refuse("organization %s still has users (%s and perhaps others). Delete them first, or the whole namespace", org.Name, users.Items[0].Name)
+	return refuse("organization %s still has users (%s and perhaps others). Delete them first, or the whole namespace", org.Name, users.Items[0].Name)
 }

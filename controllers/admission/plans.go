@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -11,7 +12,6 @@ import (
 	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
-	"tenure.dev/tenure/controllers/internal/preview"
 )
 
 // Where the full plans are asked for, as the paths of mutating webhooks are named.
@@ -22,28 +22,16 @@ const (
 
 func (g *Guards) servePlans(mgr ctrl.Manager) {
 	server := mgr.GetWebhookServer()
-	server.Register(userPlans, &webhook.Webhook{Handler: plansOf(g, func(ctx context.Context, s *scene, before, after *v1alpha1.User) (*preview.Preview, error) {
-		c, err := s.userChange(ctx, before, after)
-		if err != nil {
-			return nil, err
-		}
-		err = c.foretell(ctx)
-		return c.preview, err
-	})})
-	server.Register(membershipPlans, &webhook.Webhook{Handler: plansOf(g, func(ctx context.Context, s *scene, before, after *v1alpha1.Membership) (*preview.Preview, error) {
-		c, err := s.membershipChange(ctx, before, after)
-		if err != nil {
-			return nil, err
-		}
-		return c.foretell(ctx)
-	})})
+	server.Register(userPlans, &webhook.Webhook{Handler: plansOf(g, observeUser)})
+	server.Register(membershipPlans, &webhook.Webhook{Handler: plansOf(g, observeMembership)})
 }
 
 // plansOf answers a dry run that asks for the full plan of a change. What is stored never has one.
 func plansOf[T any, P interface {
 	*T
 	client.Object
-}](g *Guards, foretell func(ctx context.Context, s *scene, before, after P) (*preview.Preview, error)) webhook.Handler {
+}](g *Guards, observe observer[T],
+) webhook.Handler {
 	return webhook.HandlerFunc(func(ctx context.Context, request webhook.Request) webhook.Response {
 		ctx = webhook.NewContextWithRequest(ctx, request)
 		s, err := g.scene(ctx)
@@ -63,9 +51,13 @@ func plansOf[T any, P interface {
 		if !s.by.dryRun || after.GetAnnotations()[v1alpha1.AnnotationPreview] != v1alpha1.PreviewFull {
 			return webhook.Patched("", without(after, v1alpha1.AnnotationPlan, v1alpha1.AnnotationPreview)...)
 		}
-		said, err := foretell(ctx, s, before, after)
+		c, err := observe(ctx, s, before, after)
 		if err != nil {
 			return webhook.Errored(http.StatusInternalServerError, err)
+		}
+		said, err := c.foretell(ctx)
+		if err != nil {
+			return webhook.Denied(err.Error())
 		}
 		plan, err := said.Full()
 		if err != nil {
@@ -85,6 +77,9 @@ func without(object client.Object, names ...string) []jsonpatch.Operation {
 	}
 	return operations
 }
+
+// escape writes a key into a JSON pointer (RFC 6901).
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
 
 // annotationPath is the JSON pointer of one of Tenure's annotations, whose names have one slash.
 func annotationPath(name string) string {

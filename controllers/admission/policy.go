@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
 	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -12,25 +14,21 @@ import (
 	"tenure.dev/tenure/controllers/internal/observe"
 )
 
-// policies judges changes of LifecyclePolicies.
-type policies struct{ *Guards }
-
-// ValidateCreate refuses a policy with an effect that can never act.
-func (p *policies) ValidateCreate(_ context.Context, policy *v1alpha1.LifecyclePolicy) (webhook.Warnings, error) {
-	return nil, readable(nil, policy)
-}
-
-// ValidateUpdate refuses a policy with an effect that can never act, unless it was there before.
-func (p *policies) ValidateUpdate(_ context.Context, before, after *v1alpha1.LifecyclePolicy) (webhook.Warnings, error) {
-	if !after.DeletionTimestamp.IsZero() {
+// judgePolicy refuses a policy with an effect that can never act, unless it was there before, and tells of one that goes how
+// many people it is for.
+func (g *Guards) judgePolicy(ctx context.Context, before, after *v1alpha1.LifecyclePolicy) (webhook.Warnings, error) {
+	switch {
+	case after == nil:
+		return g.endOfPolicy(ctx, before)
+	case !after.DeletionTimestamp.IsZero():
 		return nil, nil
+	default:
+		return nil, readable(ptr.Deref(before, v1alpha1.LifecyclePolicy{}).Spec.Effects, after)
 	}
-	return nil, readable(before.Spec.Effects, after)
 }
 
-// ValidateDelete tells how many people the policy is for.
-func (p *policies) ValidateDelete(ctx context.Context, policy *v1alpha1.LifecyclePolicy) (webhook.Warnings, error) {
-	users, err := observe.UsersUnder(ctx, p, policy)
+func (g *Guards) endOfPolicy(ctx context.Context, policy *v1alpha1.LifecyclePolicy) (webhook.Warnings, error) {
+	users, err := observe.UsersUnder(ctx, g, policy)
 	if err != nil || len(users) == 0 {
 		return nil, err
 	}
@@ -41,9 +39,7 @@ func (p *policies) ValidateDelete(ctx context.Context, policy *v1alpha1.Lifecycl
 func readable(before []v1alpha1.Effect, policy *v1alpha1.LifecyclePolicy) error {
 	for i := range policy.Spec.Effects {
 		effect := &policy.Spec.Effects[i]
-		same := func(b v1alpha1.Effect) bool {
-			return b.Name == effect.Name && b.Resources.Match == effect.Resources.Match
-		}
+		same := func(b v1alpha1.Effect) bool { return equality.Semantic.DeepEqual(b, *effect) }
 		if effect.Resources.Kind == "" || slices.ContainsFunc(before, same) {
 			continue
 		}

@@ -2,13 +2,11 @@ package admission
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -31,14 +29,6 @@ func (r requester) is(users ...*v1alpha1.User) bool {
 	return slices.ContainsFunc(users, func(u *v1alpha1.User) bool { return u != nil && u.Spec.UserName == r.user.Username })
 }
 
-// actor is the requester as a Transition records who did something.
-func (r requester) actor(object client.Object) (string, error) {
-	said, err := json.Marshal(v1alpha1.Actor{
-		Username: r.user.Username, Groups: r.user.Groups, OnBehalfOf: object.GetAnnotations()[v1alpha1.AnnotationOnBehalfOf],
-	})
-	return string(said), err
-}
-
 // userOf is the requester as a User of the organization; nil where there is none, whom RBAC alone judges.
 func (s *scene) userOf(ctx context.Context, namespace string) (*v1alpha1.User, error) {
 	found, err := index.UsersWithUserName(ctx, s, namespace, s.by.user.Username)
@@ -58,6 +48,9 @@ func (s *scene) rank(role string) int {
 	effective, _ := lifecycle.Role(s.org.Spec(), role)
 	return slices.Index(s.org.Spec().Roles, effective)
 }
+
+// mostNamed is how many names a refusal lists.
+const mostNamed = 10
 
 // refusal is what a person reads whose change is refused.
 type refusal string

@@ -44,11 +44,11 @@ type Guards struct {
 func (g *Guards) SetupWithManager(mgr ctrl.Manager) error {
 	g.known = cache.NewLRUExpireCacheWithClock(mostRemembered, g.Clock)
 	err := errors.Join(
-		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.User{}).WithValidator(&users{g}).Complete(),
-		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Membership{}).WithValidator(&memberships{g}).Complete(),
-		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Group{}).WithValidator(&groups{g}).Complete(),
-		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Organization{}).WithValidator(&organizations{g}).Complete(),
-		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.LifecyclePolicy{}).WithValidator(&policies{g}).Complete(),
+		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.User{}).WithValidator(judgeOf(g, observeUser)).Complete(),
+		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Membership{}).WithValidator(judgeOf(g, observeMembership)).Complete(),
+		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Group{}).WithValidator(judge[*v1alpha1.Group](g.judgeGroup)).Complete(),
+		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.Organization{}).WithValidator(judge[*v1alpha1.Organization](g.judgeOrganization)).Complete(),
+		ctrl.NewWebhookManagedBy(mgr, &v1alpha1.LifecyclePolicy{}).WithValidator(judge[*v1alpha1.LifecyclePolicy](g.judgePolicy)).Complete(),
 	)
 	if err != nil {
 		return fmt.Errorf("serve the webhooks: %w", err)

@@ -61,7 +61,7 @@ func (s *scene) noteDeletion(ctx context.Context, object client.Object) error {
 	if s.by.dryRun {
 		return nil
 	}
-	actor, err := s.by.actor(object)
+	actor, err := history.Stamp(v1alpha1.Actor{Username: s.by.user.Username, Groups: s.by.user.Groups})
 	if err != nil || object.GetAnnotations()[v1alpha1.AnnotationDeletedBy] == actor {
 		return err
 	}

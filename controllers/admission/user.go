@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	webhook "sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/history"
@@ -15,51 +14,6 @@ import (
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/preview"
 )
-
-// users judges changes of Users.
-type users struct{ *Guards }
-
-// ValidateCreate judges a new User.
-func (u *users) ValidateCreate(ctx context.Context, user *v1alpha1.User) (webhook.Warnings, error) {
-	return u.judge(ctx, nil, user)
-}
-
-// ValidateUpdate judges a change of a User.
-func (u *users) ValidateUpdate(ctx context.Context, before, after *v1alpha1.User) (webhook.Warnings, error) {
-	return u.judge(ctx, before, after)
-}
-
-// ValidateDelete judges the deletion of a User. When it passes, who asked for it is written down on the User.
-func (u *users) ValidateDelete(ctx context.Context, user *v1alpha1.User) (webhook.Warnings, error) {
-	return u.judge(ctx, user, nil)
-}
-
-func (u *users) judge(ctx context.Context, before, after *v1alpha1.User) (webhook.Warnings, error) {
-	s, err := u.scene(ctx)
-	if err != nil || s.org.Terminating || before != nil && !before.DeletionTimestamp.IsZero() {
-		return nil, err
-	}
-	c, err := s.userChange(ctx, before, after)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.foretell(ctx); err != nil {
-		return nil, err
-	}
-	warnings := c.warnings()
-	for _, guard := range []func(context.Context) error{
-		c.unique, c.notOneself, c.higherRole, c.expired, c.allowedStatus, c.reason, c.owner, c.leader, c.seats, c.rights,
-		c.successors, c.confirmed, c.lastHolder,
-	} {
-		if err := guard(ctx); err != nil {
-			return warnings, err
-		}
-	}
-	if c.deleted {
-		return warnings, s.noteDeletion(ctx, before)
-	}
-	return warnings, nil
-}
 
 // userChange is a change of a User, and what it depends on.
 type userChange struct {
@@ -84,7 +38,15 @@ type userChange struct {
 	preview *preview.Preview
 }
 
-func (s *scene) userChange(ctx context.Context, before, after *v1alpha1.User) (_ *userChange, err error) {
+// guards of a User.
+func (c *userChange) guards() []func(context.Context) error {
+	return []func(context.Context) error{
+		c.unique, c.notOneself, c.higherRole, c.expired, c.allowedStatus, c.reason, c.owner, c.leader, c.seats, c.rights,
+		c.successors, c.confirmed, c.lastHolder,
+	}
+}
+
+func observeUser(ctx context.Context, s *scene, before, after *v1alpha1.User) (_ change, err error) {
 	c := &userChange{scene: s, now: s.Clock.Now(), before: before, deleted: after == nil}
 	if c.after = after.DeepCopy(); c.deleted {
 		c.after = before.DeepCopy()

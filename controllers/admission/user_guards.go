@@ -13,6 +13,11 @@ import (
 	"tenure.dev/tenure/controllers/internal/summary"
 )
 
+// Guards of which a policy chooses whether they refuse.
+func higherRole(g v1alpha1.Guards) v1alpha1.GuardMode     { return g.HigherRole }
+func leader(g v1alpha1.Guards) v1alpha1.GuardMode         { return g.Leader }
+func lastRoleHolder(g v1alpha1.Guards) v1alpha1.GuardMode { return g.LastRoleHolder }
+
 // unique: userName and e-mail are of one user of the organization.
 func (c *userChange) unique(ctx context.Context) error {
 	if c.deleted || c.restored() {
@@ -114,7 +119,7 @@ func (c *userChange) higherRole(ctx context.Context) error {
 	role, _ := lifecycle.Role(c.org.Spec(), requester.Spec.Role)
 	if c.before != nil {
 		higher, _ := lifecycle.Role(c.org.Spec(), c.before.Spec.Role)
-		if c.rank(c.before.Spec.Role) > own && !c.policy.Allows(func(g v1alpha1.Guards) v1alpha1.GuardMode { return g.HigherRole }) {
+		if c.rank(c.before.Spec.Role) > own && !c.policy.Allows(higherRole) {
 			return refuse("%s has the role %s, which ranks above yours (%s). Ask somebody of that rank, or let the policy's guards.higherRole be Allow",
 				c.after.Name, higher, role)
 		}
@@ -145,7 +150,7 @@ func (c *userChange) expired(context.Context) error {
 		c.after.Name, lifecycle.InWords(was.ExpirationTime.Time), was.DesiredStatus)
 }
 
-// allowedStatus: the policy says which statuses people may declare, for now, for an absence or by a hold.
+// allowedStatus: the policy says which statuses people may declare: as desired, for an absence, or by a hold.
 func (c *userChange) allowedStatus(context.Context) error {
 	if c.policy.Object == nil || c.deleted || c.restored() || len(c.policy.Object.Spec.AllowedStatuses) == 0 {
 		return nil
@@ -214,24 +219,15 @@ func (c *userChange) owner(context.Context) error {
 
 // leader: where the policy says so, who leads a group stays until somebody else leads it.
 func (c *userChange) leader(ctx context.Context) error {
-	if c.policy.Object == nil || c.policy.Allows(func(g v1alpha1.Guards) v1alpha1.GuardMode { return g.Leader }) || !c.leaves() {
+	if c.policy.Object == nil || c.policy.Allows(leader) || !c.leaves() {
 		return nil
 	}
-	groups, err := index.GroupsLedBy(ctx, c, c.after.Namespace, c.after.Name)
-	if err != nil {
+	led, err := observe.GroupsLed(ctx, c, c.after.Namespace, c.after.Name)
+	if err != nil || len(led) == 0 {
 		return err
 	}
-	var led []string
-	for i := range groups {
-		if leader, _ := lifecycle.Leader(&groups[i].Spec); leader == c.after.Name && groups[i].DeletionTimestamp.IsZero() {
-			led = append(led, groups[i].Name)
-		}
-	}
-	if len(led) == 0 {
-		return nil
-	}
-	slices.Sort(led)
-	return refuse("%s leads %s. Name another leader in spec.leaderRef of each first, or let guards.leader of policy %s be Allow", c.after.Name, few(led), c.policy.Object.Name)
+	return refuse("%s leads %s. Name another leader in spec.leaderRef of each first, or let guards.leader of policy %s be Allow",
+		c.after.Name, summary.Listed(led, mostNamed), c.policy.Object.Name)
 }
 
 // seats: where the organization says so, nobody is activated beyond its seats.
@@ -298,7 +294,7 @@ func (c *userChange) rightsOfUpdate(needed verbs) {
 	}
 	needed.forCourses(c.was, courseOf(func(t time.Time) lifecycle.Decision { return lifecycle.DecideUser(unreleased, t) }, c.now))
 	if was, is := c.before.Spec.DesiredStatus, c.after.Spec.DesiredStatus; was != is {
-		needed.need(verbOf(declaredState(was), declaredState(is)))
+		needed.need(verbOf(v1alpha1.State(was), v1alpha1.State(is)))
 	}
 	for _, hold := range c.after.Spec.Holds {
 		if !slices.ContainsFunc(c.before.Spec.Holds, func(h v1alpha1.UserHold) bool { return h.Name == hold.Name }) {
@@ -307,22 +303,27 @@ func (c *userChange) rightsOfUpdate(needed verbs) {
 	}
 }
 
-func declaredState(s v1alpha1.UserDesiredStatus) v1alpha1.State { return v1alpha1.State(s) }
-
 // returns tells whether a new User takes the place of one that had lost its access by somebody's decision.
 func (c *userChange) returns() bool {
 	return c.past == v1alpha1.StateDeactivated || c.past == v1alpha1.StateSuspended
 }
 
-// confirmed: where the policy requires it, what has consequences is confirmed with the digest of its preview.
+// unconfirmed tells whether the policy requires a confirmation that the change does not have.
+func (c *userChange) unconfirmed() bool {
+	return c.before != nil && c.policy.Object != nil && c.policy.Object.Spec.Guards.Confirmation == v1alpha1.Required &&
+		c.preview.Changes() && c.after.Annotations[v1alpha1.AnnotationConfirm] != c.preview.Digest()
+}
+
+// confirmed: where the policy requires it, what has consequences is confirmed with the digest of its preview. A dry run that
+// gives none asks for it; one that is there from before is not given.
 func (c *userChange) confirmed(context.Context) error {
-	if c.before == nil || c.policy.Object == nil || c.policy.Object.Spec.Guards.Confirmation != v1alpha1.Required || !c.preview.Changes() {
+	if !c.unconfirmed() {
 		return nil
 	}
 	digest := c.preview.Digest()
 	given := c.after.Annotations[v1alpha1.AnnotationConfirm]
 	switch {
-	case given == digest, c.by.dryRun && given == "":
+	case c.by.dryRun && (given == "" || given == c.before.Annotations[v1alpha1.AnnotationConfirm]):
 		return nil
 	case given == "":
 		return refuse("policy %s requires a confirmation of what this change does (see the warnings): repeat it with the annotation %s=%s", c.policy.Object.Name, v1alpha1.AnnotationConfirm, digest)
@@ -343,7 +344,7 @@ func (c *userChange) successors(context.Context) error {
 		}
 		why := "nobody is there to receive it"
 		if len(planned.Candidates) > 0 {
-			why = few(planned.Candidates) + ", who would receive it, has no access"
+			why = summary.Listed(planned.Candidates, mostNamed) + ", who would receive it, has no access"
 		}
 		return refuse("effect %s would hand over %d %s, and %s (guard successor). Name an active user in spec.successorRef, or whomever else the effect's successors mean",
 			planned.Effect, planned.Targets, planned.Kind, why)
@@ -353,10 +354,10 @@ func (c *userChange) successors(context.Context) error {
 
 // lastHolder: the organization keeps an administrator, and each group role its least number of holders.
 func (c *userChange) lastHolder(ctx context.Context) error {
-	if c.before == nil || c.org.Object == nil || c.policy.Allows(func(g v1alpha1.Guards) v1alpha1.GuardMode { return g.LastRoleHolder }) {
+	if c.before == nil || c.org.Object == nil {
 		return nil
 	}
-	d := departure{kind: v1alpha1.SubjectUser, object: c.before}
+	d := departure{kind: v1alpha1.SubjectUser, object: c.before, allowed: c.policy.Allows(lastRoleHolder)}
 	gives := func(p post, before, after func(time.Time) bool) {
 		soon := c.now.Add(longestRequest)
 		switch {

@@ -203,6 +203,7 @@ var _ = Describe("A policy", func() {
 				digest = between(fmt.Sprint(err), v1alpha1.AnnotationConfirm+"=", "\"")
 				return err
 			}).Should(MatchError(ContainSubstring("policy default requires a confirmation of what this change does")))
+			Expect(warned(acme.do(`patch user alice `+plain, "--dry-run=server"))).To(ContainElement("alice: confirm it with tenure.dev/confirm=" + digest))
 			confirmed := fmt.Sprintf(`{"metadata":{"annotations":{%q:%%q}},"spec":{%s}}`, v1alpha1.AnnotationConfirm, step.patch)
 			Expect(acme.patchUser(ctx, admin, "alice", fmt.Sprintf(confirmed, "0123456789ab"))).To(MatchError(ContainSubstring("is not what was confirmed (0123456789ab)")))
 			Expect(acme.patchUser(ctx, admin, "alice", fmt.Sprintf(confirmed, digest))).To(Succeed())
@@ -212,6 +213,32 @@ var _ = Describe("A policy", func() {
 				return alice.GetAnnotations(), err
 			}).ShouldNot(HaveKey(v1alpha1.AnnotationConfirm), "consumed")
 		}
+	})
+
+	It("says that a deletion is confirmed by an annotation that comes before it", func(ctx context.Context) {
+		acme := newOrganization(ctx)
+		acme.govern(ctx, `guards: {confirmation: Required}`)
+		acme.createUser(ctx, "alice", wasActive)
+		Eventually(acme.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
+		var digest string
+		Eventually(func() string {
+			asked := strings.Join(warned(acme.do(`delete user alice`, "--dry-run=server")), "\n")
+			digest = between(asked, "alice: confirm it with tenure.dev/confirm=", "\n")
+			return digest
+		}).ShouldNot(BeEmpty())
+		confirm := func(digest string) error {
+			return acme.patchUser(ctx, admin, "alice", fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationConfirm, digest))
+		}
+		refusal := func() string { return expectRefused("delete", "users.tenure.dev", "alice", "-n", acme.name) }
+		Expect(refusal()).To(ContainSubstring("requires a confirmation of what this change does (see the warnings): repeat it with the annotation tenure.dev/confirm=" + digest))
+
+		Expect(confirm("0123456789ab")).To(Succeed())
+		Expect(refusal()).To(ContainSubstring("is not what was confirmed (0123456789ab), or no longer"))
+		Expect(warned(acme.do(`delete user alice`, "--dry-run=server"))).To(ContainElement(HaveSuffix("="+digest)), "a preview")
+		Expect(confirm(digest)).To(Succeed())
+		Consistently(acme.user(ctx, "alice"), "1s").Should(HaveField("Annotations", HaveKeyWithValue(v1alpha1.AnnotationConfirm, digest)), "kept until then")
+		Expect(warned(acme.do(`delete user alice`))).NotTo(ContainElement(ContainSubstring("confirm it")))
+		Eventually(acme.transition(ctx, "user.alice.2")).Should(HaveField("Spec.Cause.Type", v1alpha1.TransitionDeleted))
 	})
 
 	It("with an expression that cannot be read is refused", func(ctx context.Context) {
@@ -288,6 +315,22 @@ var _ = Describe("Somebody who must not be missing", func() {
 		Expect(acme.patchMembership(ctx, admin, "bob-room", `{"spec":{"roles":["Admin"]}}`)).To(Succeed())
 		Expect(acme.patchUser(ctx, admin, "alice", deactivates)).To(Succeed())
 		Expect(acme.patchMembership(ctx, admin, "bob-room", `{"spec":{"roles":[]}}`)).To(MatchError(ContainSubstring("alice has no access")))
+	})
+
+	It("may leave where the policy says so, of which others are told all the same", func(ctx context.Context) {
+		acme := newOrganization(ctx)
+		acme.createGroup(ctx, "room", func(g *v1alpha1.Group) {
+			g.Spec.Roles = []v1alpha1.GroupRole{{Name: "Admin", MinimumActive: new(int32(1))}}
+		})
+		acme.govern(ctx, `guards: {lastRoleHolder: Allow}`)
+		acme.createUser(ctx, "alice", wasActive)
+		acme.join(ctx, "alice", "room", withRoles("Admin"))
+		Eventually(acme.membershipStateOf(ctx, "alice-room")).Should(Equal(v1alpha1.StateActive))
+		Eventually(acme.tries(ctx, admin, "alice", deactivates)).Should(Succeed())
+		Expect(acme.settings(ctx)()).To(HaveField("Status.Departures", BeEmpty()), "of a dry run")
+		Expect(acme.patchUser(ctx, admin, "alice", deactivates)).To(Succeed())
+		Expect(acme.settings(ctx)()).To(HaveField("Status.Departures", ConsistOf(
+			And(HaveField("Kind", v1alpha1.SubjectUser), HaveField("Name", "alice")))))
 	})
 })
 

@@ -26,7 +26,7 @@ func (p *pass) waits(ctx context.Context) (reason, message string, err error) {
 	}
 	guards := p.policy.Object.Spec.Guards
 	if guards.Leader != v1alpha1.GuardAllow {
-		led, err := p.led(ctx)
+		led, err := observe.GroupsLed(ctx, p, p.subject.Namespace, p.subject.Name)
 		if err != nil {
 			return "", "", err
 		}
@@ -46,18 +46,6 @@ func (p *pass) waits(ctx context.Context) (reason, message string, err error) {
 		}
 	}
 	return "", "", nil
-}
-
-// led are the groups that the user leads.
-func (p *pass) led(ctx context.Context) ([]string, error) {
-	groups, err := index.GroupsLedBy(ctx, p, p.subject.Namespace, p.subject.Name)
-	var led []string
-	for i := range groups {
-		if leader, _ := lifecycle.Leader(&groups[i].Spec); leader == p.subject.Name && groups[i].DeletionTimestamp.IsZero() {
-			led = append(led, groups[i].Name)
-		}
-	}
-	return led, err
 }
 
 // leftShort says which group roles have fewer active holders than they must have, now that the user is none.

@@ -48,7 +48,9 @@ func (p *pass) stamp(ctx context.Context) error {
 		v1alpha1.RelationManager: p.user.Spec.ManagerRef.Name, v1alpha1.RelationCoach: p.user.Spec.CoachRef.Name,
 	}, observe.Released(p.user.Annotations))
 	write.Annotate(p.user, v1alpha1.AnnotationRelease, "")
-	write.Annotate(p.user, v1alpha1.AnnotationConfirm, "")
+	if p.outcome.Change != nil { // Before it, the confirmation may be one of a deletion that is yet to come.
+		write.Annotate(p.user, v1alpha1.AnnotationConfirm, "")
+	}
 	return write.Object(ctx, p, p.original, p.user)
 }
 

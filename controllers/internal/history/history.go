@@ -266,6 +266,16 @@ func reason(entry Entry) string {
 // mostGroups is how many of an actor's groups a Transition holds.
 const mostGroups = 256
 
+// Stamp is an actor as annotations name one.
+func Stamp(actor v1alpha1.Actor) (string, error) {
+	actor.Groups = actor.Groups[:min(len(actor.Groups), mostGroups)]
+	said, err := json.Marshal(actor)
+	if err != nil {
+		return "", fmt.Errorf("write down who did it: %w", err)
+	}
+	return string(said), nil
+}
+
 // actor is who did it, as admission stamped it, or the system actor of what happens by itself. Nobody is named where
 // neither is known.
 func actor(entry Entry) v1alpha1.Actor {

@@ -395,6 +395,19 @@ func UsersUnder(ctx context.Context, reader client.Reader, policy *v1alpha1.Life
 	return slices.Concat(users, byDefault), err
 }
 
+// GroupsLed are the names of the groups that a user leads.
+func GroupsLed(ctx context.Context, reader client.Reader, namespace, user string) ([]string, error) {
+	groups, err := index.GroupsLedBy(ctx, reader, namespace, user)
+	var led []string
+	for i := range groups {
+		if leader, _ := lifecycle.Leader(&groups[i].Spec); leader == user && groups[i].DeletionTimestamp.IsZero() {
+			led = append(led, groups[i].Name)
+		}
+	}
+	slices.Sort(led)
+	return led, err
+}
+
 // Terminates tells whether a namespace has begun to end between two looks at it.
 func Terminates(before, after *corev1.Namespace) bool {
 	return before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()

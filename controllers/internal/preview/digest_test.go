@@ -82,6 +82,7 @@ func TestDigestLeavesOut(t *testing.T) {
 		},
 		"in another time zone":     func(p *preview.Preview) { p.After[1].At = p.After[1].At.In(time.FixedZone("Auckland", 13*3600)) },
 		"for another reason":       func(p *preview.Preview) { p.Reason = "Sabbatical" },
+		"to be confirmed":          func(p *preview.Preview) { p.Confirm = true },
 		"another contact":          func(p *preview.Preview) { p.Contact = "" },
 		"there for the first time": func(p *preview.Preview) { p.Before[0].State = activated },
 		"in two steps":             func(p *preview.Preview) { p.After = append(p.After, on(later, active)) },

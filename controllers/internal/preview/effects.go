@@ -7,6 +7,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // unknown is how many targets an effect has whose objects could not be listed.
@@ -210,10 +211,10 @@ func nobody(effect *v1alpha1.PlannedEffect) string {
 	case len(effect.Candidates) == 1:
 		return plain(effect.Candidates[0]) + " has no access"
 	case len(effect.Candidates) > 1:
-		return plain(listed(effect.Candidates)) + " have no access"
+		return plain(summary.Listed(effect.Candidates, mostNamed)) + " have no access"
 	case len(ways) == 1:
 		return ways[0] + " leads to no other user"
 	default:
-		return listed(ways) + " lead to no other user"
+		return summary.Listed(ways, mostNamed) + " lead to no other user"
 	}
 }

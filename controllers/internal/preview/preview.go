@@ -52,6 +52,9 @@ type Preview struct {
 	// SeatsFreed and SeatsTaken tell whether the change of state frees or takes a seat.
 	SeatsFreed, SeatsTaken bool
 
+	// Confirm tells whether the change is yet to be confirmed by its digest.
+	Confirm bool
+
 	// Contact is whom the organization names for questions, such as "People team <people@acme.example>"; may be empty.
 	Contact string
 }

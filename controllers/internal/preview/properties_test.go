@@ -83,6 +83,7 @@ func previews(names *rapid.Generator[string]) *rapid.Generator[preview.Preview] 
 		p.Memberships = preview.Memberships{Paused: some("paused"), Resumed: some("resumed"), Deactivated: some("deactivated"), Removed: some("removed")}
 		p.Grants, p.Deleted, p.SeatsFreed = some("grants"), rapid.Bool().Draw(t, "deleted"), rapid.Bool().Draw(t, "freed")
 		p.Blocked = rapid.SampledFrom([]string{"", "last administrator"}).Draw(t, "blocked")
+		p.Confirm = rapid.Bool().Draw(t, "to be confirmed")
 		return p
 	})
 }
@@ -112,7 +113,8 @@ func TestChangesAsSteps(t *testing.T) {
 	})
 }
 
-// TestWarningsArrive: whatever names there are, few lines come, short ones, and each as it was written.
+// TestWarningsArrive: whatever names there are, few lines come, short ones, and each as it was written. Where the change is to be
+// confirmed, the last one has the whole digest.
 func TestWarningsArrive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := previews(anything).Draw(t, "preview")
@@ -133,6 +135,10 @@ func TestWarningsArrive(t *testing.T) {
 				t.Fatalf("a line of %d bytes, there already: %t: %q", len(line), seen[line], line)
 			}
 			seen[line] = true
+		}
+		asked := len(lines) > 0 && strings.HasSuffix(lines[len(lines)-1], ": confirm it with tenure.dev/confirm="+p.Digest())
+		if asked != (p.Confirm && p.Changes()) {
+			t.Fatalf("asks for a confirmation: %t: %q", asked, lines)
 		}
 	})
 }

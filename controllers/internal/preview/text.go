@@ -15,6 +15,9 @@ const (
 	// all warnings of an answer together exceed 4096.
 	longestLine = 120
 
+	// mostNamed is how many names a line lists.
+	mostNamed = 3
+
 	// longestMargin is how many bytes of its subject's name a line begins with.
 	longestMargin = 36
 
@@ -84,15 +87,6 @@ func pack(margin, separator string, most int, clauses []string) []string {
 
 func andMore(n int) string {
 	return fmt.Sprintf("and %d more", n)
-}
-
-// listed names the first few of many.
-func listed(names []string) string {
-	const most = 3
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + " " + andMore(len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }
 
 // counted is a number of things, in words.

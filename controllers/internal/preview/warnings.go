@@ -7,6 +7,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // Warnings are what whoever makes the change has to know, the totals first: at most ten lines of at most 120 bytes. Without a
@@ -19,7 +20,7 @@ func (p *Preview) Warnings() []string {
 	n, plan := p.news(), inOrder(p.Plan)
 	short := shorten(plain(p.Name), longestMargin)
 	margin := short + ": "
-	// One line for a long name, three, one, one and three leave one at least for the effects.
+	// One line for a long name, three, one, one and three, of which a confirmation takes one, leave one at least for the effects.
 	var head []string
 	if short != plain(p.Name) {
 		head = append(head, shorten(fmt.Sprintf("%s %s:", p.Kind, plain(p.Name)), longestLine))
@@ -27,7 +28,11 @@ func (p *Preview) Warnings() []string {
 	head = append(head, pack(margin, "; ", 3, p.headline(&n, plan))...)
 	head = append(head, pack(margin+"cannot be undone: ", ", ", 1, p.irreversible(&n, plan))...)
 	tail := pack(margin+"then: ", ", ", 1, following(n.then))
-	tail = append(tail, pack(margin, "; ", 3, p.told(&n, plan))...)
+	room, confirm := 3, []string(nil)
+	if p.Confirm {
+		room, confirm = 2, []string{fmt.Sprintf("%sconfirm it with %s=%s", margin, v1alpha1.AnnotationConfirm, p.Digest())}
+	}
+	tail = slices.Concat(tail, pack(margin, "; ", room, p.told(&n, plan)), confirm)
 	return slices.Concat(head, effects(margin, plan, mostLines-len(head)-len(tail)), tail)
 }
 
@@ -169,7 +174,7 @@ func (p *Preview) told(n *news, plan []v1alpha1.PlannedEffect) []string {
 	case len(receivers) == 1:
 		clauses = append(clauses, "receives and is not told: "+receivers[0])
 	case len(receivers) > 1:
-		clauses = append(clauses, "receive and are not told: "+listed(receivers))
+		clauses = append(clauses, "receive and are not told: "+summary.Listed(receivers, mostNamed))
 	}
 	if contact := plain(p.Contact); contact != "" {
 		clauses = append(clauses, "contact: "+contact)

@@ -385,14 +385,7 @@ func TestWarnings(t *testing.T) {
 			},
 		},
 		"everything at once": {
-			preview: of(from(active), from(suspended, comings(8)...), planned(append(many(3),
-				to(long("bob", 63), effect("work", v1alpha1.ActionTransfer, 9, "Work")), effect("files", v1alpha1.ActionKeep, 30, "File"),
-				notKnown(effect("logs", v1alpha1.ActionDelete, 0, "Log")),
-			)...), func(p *preview.Preview) {
-				p.Name, p.Blocked, p.Reason, p.Contact = long("alice", 63), "last administrator", strings.Repeat("because it is so ", 60), strings.Repeat("People team, ", 20)
-				p.Memberships, p.Grants = preview.Memberships{Paused: 1100, Resumed: 1200, Deactivated: 1300, Removed: 1400}, 1500
-				p.SeatsFreed, p.SeatsTaken = true, true
-			}),
+			preview: everything(),
 			want: []string{
 				"User alice-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx:",
 				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: Active to Suspended at once; but a guard holds this back: last administrator",
@@ -405,6 +398,41 @@ func TestWarnings(t *testing.T) {
 				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: receives and is not told: bob-xxxxxxxxxxxxxxxxxxxxxxxxxxxxx...",
 				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: contact: People team, People team, People team, People team, People team...",
 			},
+		},
+		"everything at once, to be confirmed": {
+			preview: confirmed(everything()),
+			want: []string{
+				"User alice-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx:",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: Active to Suspended at once; but a guard holds this back: last administrator",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: 1100 memberships pause, 1300 become Deactivated, 1400 become Removed, 1200 come...",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: 1500 RoleBindings go; and 5 more",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: cannot be undone: 1 Task deleted, 2 Page deleted, 3 Note deleted, and 1 more",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: and 6 more on 45 objects or more; all: dry run with tenure.dev/preview: full",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: then: Active on 2027-01-10 08:00Z, Deactivated on 2027-02-10 08:00Z, and 6 more",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: told: Events on User alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: receives and is not told: bob-xxxxxxxxxxxxxxxxxxxxxxxxxxxxx...; and 1 more",
+				"alice-xxxxxxxxxxxxxxxxxxxxxxxxxxx...: confirm it with tenure.dev/confirm=d3c73122af83",
+			},
+		},
+		"to be confirmed": {
+			preview: confirmed(of(from(active), from(deactivated))),
+			want: []string{
+				"alice: Active to Deactivated at once; access ends",
+				"alice: told: Events on User alice; contact: People team <people@acme.example>",
+				"alice: confirm it with tenure.dev/confirm=3078a45d33ba",
+			},
+		},
+		"deletion to be confirmed": {
+			preview: confirmed(of(from(active), from(removed), deletion)),
+			want: []string{
+				"alice: Active to Removed (deleted) at once; access ends",
+				"alice: cannot be undone: the account ends",
+				"alice: told: Events on User alice; contact: People team <people@acme.example>",
+				"alice: confirm it with tenure.dev/confirm=76a658063506",
+			},
+		},
+		"nothing to be confirmed": {
+			preview: confirmed(of(from(active), from(active))),
 		},
 		"strange texts": {
 			preview: of(from(active), from(deactivated), planned(effect("työ", v1alpha1.ActionDelete, 1, "Work")), func(p *preview.Preview) {
@@ -441,6 +469,23 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everything that a preview can tell, all of it long.
+func everything() preview.Preview {
+	return of(from(active), from(suspended, comings(8)...), planned(append(many(3),
+		to(long("bob", 63), effect("work", v1alpha1.ActionTransfer, 9, "Work")), effect("files", v1alpha1.ActionKeep, 30, "File"),
+		notKnown(effect("logs", v1alpha1.ActionDelete, 0, "Log")),
+	)...), func(p *preview.Preview) {
+		p.Name, p.Blocked, p.Reason, p.Contact = long("alice", 63), "last administrator", strings.Repeat("because it is so ", 60), strings.Repeat("People team, ", 20)
+		p.Memberships, p.Grants = preview.Memberships{Paused: 1100, Resumed: 1200, Deactivated: 1300, Removed: 1400}, 1500
+		p.SeatsFreed, p.SeatsTaken = true, true
+	})
+}
+
+func confirmed(p preview.Preview) preview.Preview {
+	p.Confirm = true
+	return p
 }
 
 // frozenNot is an effect with more targets than a plan can tell apart.

@@ -3,6 +3,7 @@ package summary
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,14 @@ func Short(text string) string {
 		return text
 	}
 	return string(runes[:longestText-1]) + "…"
+}
+
+// Listed names the first few of many.
+func Listed(names []string, most int) string {
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Condition is a condition that is true or not.
