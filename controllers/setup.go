@@ -23,6 +23,7 @@ import (
 	"tenure.dev/tenure/controllers/admission"
 	"tenure.dev/tenure/controllers/group"
 	"tenure.dev/tenure/controllers/internal/cascade"
+	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/lifecyclepolicy"
@@ -96,6 +97,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	recorder := mgr.GetEventRecorder("tenure")
 	sources := targets.New(ctx, mgr.GetConfig(), mgr.GetRESTMapper(), options.Clock)
 	planner := &cascade.Planner{Reader: mgr.GetClient(), Targets: sources}
+	doors := grants.NewDoors(mgr.GetClient(), options.Clock)
 	if options.Admission {
 		if err := setupAdmission(mgr, planner, options); err != nil {
 			return err
@@ -105,9 +107,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		SetupWithManager(mgr ctrl.Manager, options controller.Options) error
 	}{
 		"organization":    &organization.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
-		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Clock: options.Clock, Recorder: recorder},
+		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Doors: doors, Clock: options.Clock, Recorder: recorder},
 		"group":           &group.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
-		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock, Recorder: recorder},
+		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Doors: doors, Clock: options.Clock, Recorder: recorder},
 		"policy sources":  &lifecyclepolicy.Watcher{Client: mgr.GetClient(), Sources: sources},
 		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
 		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},

@@ -17,12 +17,6 @@ import (
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
-// takeGrants closes access before anything is written about it.
-func (p *pass) takeGrants(ctx context.Context) error {
-	_, err := grants.Close(ctx, p, p.bindings, p.wanted)
-	return err
-}
-
 // stamp writes what the operator keeps on the object itself, in one patch: the finalizer, the identity, the hold that the
 // user's state latches, and the release of holds. It comes before any grant, so that none outlives its membership.
 func (p *pass) stamp(ctx context.Context) error {
@@ -107,7 +101,7 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 // letGo is the end of a Membership whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
 // wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
-	if _, err := grants.Close(ctx, p, p.bindings, nil); err != nil {
+	if _, err := p.Doors.Close(ctx, p.bindings, nil); err != nil {
 		return err
 	}
 	return write.LetGo(ctx, p, p.membership)
@@ -120,6 +114,6 @@ func (r *Reconciler) closeOrphaned(ctx context.Context, req ctrl.Request) error 
 	if err != nil {
 		return err
 	}
-	_, err = grants.Close(ctx, r, orphaned, nil)
+	_, err = r.Doors.Close(ctx, orphaned, nil)
 	return err
 }

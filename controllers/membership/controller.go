@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/wake"
 )
@@ -23,8 +24,13 @@ type Reconciler struct {
 	// Live reads from the API server, past the cache.
 	Live client.Reader
 
+	// Doors close what the membership's state no longer gives.
+	Doors *grants.Doors
+
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
+
+	line wake.Line
 }
 
 // Reconcile brings one Membership to what is declared.
@@ -48,8 +54,13 @@ func (r *Reconciler) reconcile(ctx context.Context, membership *v1alpha1.Members
 		return ctrl.Result{}, p.letGo(ctx)
 	}
 	p.decide()
-	if err := p.takeGrants(ctx); err != nil {
+	closed, err := p.Doors.Close(ctx, p.bindings, p.wanted)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if closed > 0 && r.line.Waiting() {
+		// Of a thousand that end in one second, all doors come before the first word about any of them.
+		return wake.Last(), nil
 	}
 	if err := p.stamp(ctx); err != nil {
 		return ctrl.Result{}, err

@@ -13,10 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/worldtest"
 	"tenure.dev/tenure/controllers/membership"
 )
@@ -57,7 +59,7 @@ func acme(t *testing.T) *worldtest.World {
 
 func reconcile(t *testing.T, w *worldtest.World) (ctrl.Result, error) {
 	t.Helper()
-	r := &membership.Reconciler{Client: w, Live: w, Clock: w.Clock, Recorder: w.Recorder}
+	r := &membership.Reconciler{Client: w, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
 	return r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate-north"}})
 }
 

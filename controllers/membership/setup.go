@@ -21,6 +21,7 @@ import (
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("membership").
+		WatchesRawSource(r.line.Source()).
 		Watches(&v1alpha1.Membership{}, watch.Self()).
 		Watches(&v1alpha1.Membership{}, watch.When(ended, r.siblings)).
 		Watches(&v1alpha1.User{}, watch.When(decisive, r.ofUser)).

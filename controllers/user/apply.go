@@ -9,7 +9,6 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/cascade"
-	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
@@ -17,22 +16,21 @@ import (
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
-// closeAccess takes away every grant of a user without access, before anything is written about it. Each membership does
-// the same for itself; whoever comes first closes the door.
-func (p *pass) closeAccess(ctx context.Context) error {
+// closeAccess takes away every grant of a user without access, before anything is written about it, and tells how many there
+// were. Each membership does the same for itself; whoever comes first closes the door.
+func (p *pass) closeAccess(ctx context.Context) (closed int, err error) {
 	if p.decision.Access() == v1alpha1.AccessGranted {
-		return nil
+		return 0, nil
 	}
 	return p.takeAllGrants(ctx)
 }
 
-func (p *pass) takeAllGrants(ctx context.Context) error {
+func (p *pass) takeAllGrants(ctx context.Context) (taken int, err error) {
 	there, err := index.BindingsOfUser(ctx, p, p.user.Namespace, p.user.Name)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = grants.Close(ctx, p, there, nil)
-	return err
+	return p.Doors.Close(ctx, there, nil)
 }
 
 // stamp writes what the operator keeps on the object itself, in one patch: the finalizer, the identity, the first
@@ -135,7 +133,7 @@ func (p *pass) closeAudit(ctx context.Context) error {
 // letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
 // wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
-	if err := p.takeAllGrants(ctx); err != nil {
+	if _, err := p.takeAllGrants(ctx); err != nil {
 		return err
 	}
 	return write.LetGo(ctx, p, p.user)

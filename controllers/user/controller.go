@@ -14,6 +14,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/cascade"
+	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/observe"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
@@ -29,8 +30,13 @@ type Reconciler struct {
 	// Planner plans what the policy's effects do.
 	Planner *cascade.Planner
 
+	// Doors close what the user's state no longer gives.
+	Doors *grants.Doors
+
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
+
+	line wake.Line
 }
 
 // moment is how soon to look again while objects are being listed that a plan needs.
@@ -56,8 +62,13 @@ func (r *Reconciler) reconcile(ctx context.Context, user *v1alpha1.User) (ctrl.R
 		return ctrl.Result{}, p.letGo(ctx)
 	}
 	p.decide()
-	if err := p.closeAccess(ctx); err != nil {
+	closed, err := p.closeAccess(ctx)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if closed > 0 && r.line.Waiting() {
+		// Of a thousand who expire in one second, all doors come before the first word about any of them.
+		return wake.Last(), nil
 	}
 	if err := p.stamp(ctx); err != nil {
 		return ctrl.Result{}, err

@@ -14,10 +14,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/worldtest"
 	"tenure.dev/tenure/controllers/user"
 )
@@ -46,7 +48,7 @@ func acme(t *testing.T, more ...client.Object) *worldtest.World {
 
 func reconcile(t *testing.T, w *worldtest.World) (ctrl.Result, error) {
 	t.Helper()
-	r := &user.Reconciler{Client: w, Live: w, Clock: w.Clock, Recorder: w.Recorder}
+	r := &user.Reconciler{Client: w, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
 	return r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}})
 }
 
@@ -215,7 +217,7 @@ func TestOwnRecordCountsThoughTheCacheIsBehind(t *testing.T) {
 	w.Fail = nil
 	declare(v1alpha1.UserDesiredActive)
 
-	r := &user.Reconciler{Client: behind{w, "user.kate.2"}, Live: w, Clock: w.Clock, Recorder: w.Recorder}
+	r := &user.Reconciler{Client: behind{w, "user.kate.2"}, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("user").
+		WatchesRawSource(r.line.Source()).
 		Watches(&v1alpha1.User{}, watch.Self()).
 		Watches(&v1alpha1.User{}, watch.When(seenByOthers, r.concernedBy)).
 		Watches(&v1alpha1.Membership{}, watch.When(counted, userOf)).

@@ -76,29 +76,6 @@ func (r Refusal) String() string {
 	return fmt.Sprintf("%s %s in namespace %s: %s", r.Binding.RoleRef.Kind, r.Binding.RoleRef.Name, r.Binding.Namespace, r.Why)
 }
 
-// Close takes away those of the bindings that are there which are not wanted.
-func Close(ctx context.Context, writer client.Writer, there []rbacv1.RoleBinding, wanted []*rbacv1.RoleBinding) (closed int, err error) {
-	var failed []error
-	for i := range there {
-		binding := &there[i]
-		if slices.ContainsFunc(wanted, func(w *rbacv1.RoleBinding) bool { return same(w, binding) && w.RoleRef == binding.RoleRef }) {
-			continue
-		}
-		// The UID alone: an edit that came between must not keep the door open.
-		err := writer.Delete(ctx, binding, client.Preconditions{UID: &binding.UID})
-		switch {
-		case err == nil:
-			closed++
-			metrics.GrantChanged(metrics.GrantDeleted)
-		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-			// Gone, or another one of that name: whoever sees that one decides about it.
-		default:
-			failed = append(failed, fmt.Errorf("delete RoleBinding %s/%s: %w", binding.Namespace, binding.Name, err))
-		}
-	}
-	return closed, errors.Join(failed...)
-}
-
 // Given is what Give did.
 type Given struct {
 	Created  []*rbacv1.RoleBinding

@@ -16,7 +16,7 @@ const (
 	// where the two part (a clock that is set, a machine that slept) a deadline is late by no more than this.
 	longest = time.Hour
 
-	// settle is the pause after a write that met a newer object: by then the newer one has come through the watch.
+	// settle is the pause after which a write has come through the watch: one's own, or a newer one that one's own has met.
 	settle = 50 * time.Millisecond
 )
 
