@@ -92,6 +92,7 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	skew := controllers.MeasureSkew(config, clock.RealClock{})
 	settings := o.manager()
 	webhooks, err := o.serve(config, &settings)
 	if err != nil {
@@ -107,7 +108,7 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.AddReadyzCheck("caches", synced(mgr.GetCache())); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Options{Clock: clock.RealClock{}, Workers: o.workers, Admission: o.webhooks.Address != "0"}); err != nil {
+	if err := controllers.Setup(ctx, mgr, controllers.Options{Clock: clock.RealClock{}, Skew: skew, Workers: o.workers, Admission: o.webhooks.Address != "0"}); err != nil {
 		return err
 	}
 	if webhooks != nil {

@@ -13,6 +13,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -25,6 +26,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/skew"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/lifecyclepolicy"
 	"tenure.dev/tenure/controllers/membership"
@@ -40,6 +42,9 @@ type Options struct {
 
 	// Workers is how many objects of one kind are reconciled at the same time. At least 1.
 	Workers int
+
+	// Skew, where it is measured, is how far Clock is off: what cannot be undone waits until it is right.
+	Skew *skew.Meter
 
 	// Admission tells whether this replica answers the API server's questions about what people are about to change.
 	Admission bool
@@ -98,6 +103,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	sources := targets.New(ctx, mgr.GetConfig(), mgr.GetRESTMapper(), options.Clock)
 	planner := &cascade.Planner{Reader: mgr.GetClient(), Targets: sources}
 	doors := grants.NewDoors(mgr.GetClient(), options.Clock)
+	if options.Skew != nil {
+		if err := options.Skew.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
 	if options.Admission {
 		if err := setupAdmission(mgr, planner, options); err != nil {
 			return err
@@ -107,12 +117,12 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		SetupWithManager(mgr ctrl.Manager, options controller.Options) error
 	}{
 		"organization":    &organization.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
-		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Doors: doors, Clock: options.Clock, Recorder: recorder},
+		"user":            &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Planner: planner, Doors: doors, Skew: options.Skew, Clock: options.Clock, Recorder: recorder},
 		"group":           &group.Reconciler{Client: mgr.GetClient(), Clock: options.Clock, Recorder: recorder},
 		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Doors: doors, Clock: options.Clock, Recorder: recorder},
 		"policy sources":  &lifecyclepolicy.Watcher{Client: mgr.GetClient(), Sources: sources},
 		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
-		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
+		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Skew: options.Skew, Clock: options.Clock, Recorder: recorder},
 	} {
 		if err := c.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: options.Workers,
@@ -122,6 +132,13 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		}
 	}
 	return nil
+}
+
+// MeasureSkew has all clients that are made from a config measure how far a clock is off the API server's.
+func MeasureSkew(config *rest.Config, c clock.PassiveClock) *skew.Meter {
+	meter := skew.New(c)
+	config.Wrap(meter.Wrap)
+	return meter
 }
 
 func setupAdmission(mgr ctrl.Manager, planner *cascade.Planner, options Options) error {

@@ -106,6 +106,9 @@ const (
 	// ReasonLastRoleHolder: the cascade waits until the roles that the user held are held by enough others.
 	ReasonLastRoleHolder = "LastRoleHolder"
 
+	// ReasonClockSkewed: what would destroy something waits until the operator's clock agrees with the API server's.
+	ReasonClockSkewed = "ClockSkewed"
+
 	// ReasonNoSuccessor: nobody who may receive what a cascade hands over has access. It is a reason of Stalled alone.
 	ReasonNoSuccessor = "NoSuccessor"
 

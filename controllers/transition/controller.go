@@ -18,6 +18,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/history"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/skew"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
 	"tenure.dev/tenure/controllers/internal/watch"
@@ -29,6 +30,10 @@ type Reconciler struct {
 
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
+
+	// Skew tells when nothing may be destroyed, because what is due by the operator's clock may not be: access that ends too early
+	// comes back, but not what is gone.
+	Skew skew.Source
 
 	// Sources are the objects that effects act on.
 	Sources *targets.Registry

@@ -2,9 +2,11 @@ package transition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -12,6 +14,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/lifecycle"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // waits asks the guards that never keep a door open, but make the cascade wait. Where there is no Organization, nothing is
@@ -85,6 +88,35 @@ func (p *pass) leftShort(ctx context.Context) ([]string, error) {
 		}
 	}
 	return short, nil
+}
+
+// destroys tells whether an action takes away what nobody can declare anew. To anonymize counts also where a return would link
+// the person again: not everybody returns.
+func destroys(action v1alpha1.EffectAction) bool {
+	return action == v1alpha1.ActionDelete || action == v1alpha1.ActionAnonymize || action == v1alpha1.ActionUnlink
+}
+
+// waitForClock is the step of an effect that must not act by a clock that is off.
+func (t *turn) waitForClock(found finding, by time.Duration) step {
+	t.skew = by
+	return step{again: guardPatience, progress: v1alpha1.EffectProgress{
+		Name: t.planned.Effect, Matched: int32(found.matched), Done: int32(found.done), //nolint:gosec // bounded
+		Message: "Waits until the operator's clock is right",
+	}}
+}
+
+// tellSkew says why effects that destroy wait, and what could not be done beside them.
+func (p *pass) tellSkew() {
+	side := "ahead of"
+	if p.skew < 0 {
+		side = "behind"
+	}
+	message := fmt.Sprintf("What effects delete or anonymize waits: the operator's clock is %s %s the API server's. Set the clock right of the node that is wrong: the operator's, or the API server's",
+		p.skew.Abs().Round(time.Second), side)
+	if len(p.failed) > 0 {
+		message += "; " + errors.Join(p.failed...).Error()
+	}
+	p.condition = summary.Condition(v1alpha1.ConditionComplete, false, v1alpha1.ReasonClockSkewed, message)
 }
 
 // hasActive tells whether a role has so many active holders. It looks no further than it must.

@@ -142,7 +142,7 @@ func (p *pass) writeLedger(ctx context.Context) error {
 	switch is.Reason {
 	case v1alpha1.ReasonRetrying:
 		summary.Warning(p.Recorder, p.subject, eventEffectFailed, p.transition.Name+": "+is.Message)
-	case v1alpha1.ReasonLeader, v1alpha1.ReasonLastRoleHolder, v1alpha1.ReasonOrganizationNotFound:
+	case v1alpha1.ReasonLeader, v1alpha1.ReasonLastRoleHolder, v1alpha1.ReasonOrganizationNotFound, v1alpha1.ReasonClockSkewed:
 		summary.Warning(p.Recorder, p.subject, is.Reason, p.transition.Name+": "+is.Message)
 	case v1alpha1.ReasonSuperseded:
 		summary.Normal(p.Recorder, p.subject, eventEffectsStopped, fmt.Sprintf("%s: %s done. %s", p.transition.Name, p.transition.Status.Progress, is.Message))

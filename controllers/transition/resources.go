@@ -71,6 +71,9 @@ func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect
 		sweep.begin()
 	}
 	found := t.find(ctx)
+	if by, off := p.Skew.Off(); off && destroys(planned.Action) && len(found.open) > 0 {
+		return t.waitForClock(found, by), nil
+	}
 	if moved := t.work(ctx, found, end); moved {
 		p.progress[planned.Effect] = t.account(found).progress // What is done stays done, and is told.
 		return step{}, errMoved
@@ -312,6 +315,9 @@ func (t *turn) actOn(ctx context.Context, known *unstructured.Unstructured) (r r
 	// Only now: a turn may have been waited for.
 	if still, err := t.stillHolds(ctx); err != nil || !still {
 		return result{moved: true}
+	}
+	if _, off := t.Skew.Off(); off && destroys(t.Action) {
+		return result{moved: true} // The next pass says why nothing was done.
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

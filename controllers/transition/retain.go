@@ -21,7 +21,7 @@ import (
 
 // retain deletes those records of the Transition's subject that the organization does not keep any more: beyond its
 // limit and older than its retention. The newest one of each identity and those that are not complete are kept for
-// ever. Without an Organization nothing is deleted.
+// ever. Without an Organization nothing is deleted, nor by a clock that is off.
 func (r *Reconciler) retain(ctx context.Context, org observe.Organization, transition *v1alpha1.Transition) (ctrl.Result, error) {
 	if org.Object == nil {
 		return ctrl.Result{}, nil
@@ -33,6 +33,9 @@ func (r *Reconciler) retain(ctx context.Context, org observe.Organization, trans
 	}
 	expired, next := expiredAmong(all, org.Spec(), r.Clock.Now())
 	for _, t := range expired {
+		if _, off := r.Skew.Off(); off {
+			return ctrl.Result{RequeueAfter: guardPatience}, nil
+		}
 		err := r.Delete(ctx, t, client.Preconditions{UID: &t.UID, ResourceVersion: &t.ResourceVersion})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return ctrl.Result{}, fmt.Errorf("delete Transition %s, which is older than the organization keeps it: %w", t.Name, err)

@@ -61,6 +61,7 @@ type pass struct {
 	failed    []error
 	condition metav1.Condition // where something other than the effects decides about it
 	again     time.Duration    // when to look again; zero: no need
+	skew      time.Duration    // how far ahead the clock is for which an effect waits; zero: none does
 }
 
 // work does what the plan asks for and writes the ledger, once. Whatever was done before is found done.
@@ -150,7 +151,11 @@ func (p *pass) act(ctx context.Context) error {
 		return nil
 	}
 	p.demand()
-	return p.runEffects(ctx)
+	err = p.runEffects(ctx)
+	if p.skew != 0 {
+		p.tellSkew()
+	}
+	return err
 }
 
 // demand keeps the plan's kinds watched while it runs, whatever becomes of the policy.

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -115,10 +116,16 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 	return write.LetGo(ctx, p, p.user)
 }
 
+// errClockSkewed says that records are not erased by a clock that is off.
+var errClockSkewed = errors.New("the operator's clock is off the API server's")
+
 // closeAudit does with the records of a user whose account ends what the policy says.
 func (p *pass) closeAudit(ctx context.Context) error {
-	if p.policy.Object == nil {
+	if p.policy.Object == nil || p.policy.Object.Spec.OnDelete.Audit == v1alpha1.AuditKeep {
 		return nil
+	}
+	if _, off := p.Skew.Off(); off {
+		return errClockSkewed
 	}
 	switch p.policy.Object.Spec.OnDelete.Audit {
 	case v1alpha1.AuditDelete:

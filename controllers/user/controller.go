@@ -16,6 +16,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/observe"
+	"tenure.dev/tenure/controllers/internal/skew"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/internal/wake"
 )
@@ -33,6 +34,9 @@ type Reconciler struct {
 	// Doors close what the user's state no longer gives.
 	Doors *grants.Doors
 
+	// Skew tells when no records may be erased.
+	Skew skew.Source
+
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
 
@@ -41,6 +45,9 @@ type Reconciler struct {
 
 // moment is how soon to look again while objects are being listed that a plan needs.
 const moment = 100 * time.Millisecond
+
+// skewPatience is how soon to look again whether the clock is right.
+const skewPatience = 3 * time.Second
 
 // +kubebuilder:rbac:groups=tenure.dev,resources=users,verbs=get;list;watch;update;patch
 
@@ -81,7 +88,9 @@ func (r *Reconciler) reconcile(ctx context.Context, user *v1alpha1.User) (ctrl.R
 	if err := p.persist(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := p.finishDeletion(ctx); err != nil {
+	if err := p.finishDeletion(ctx); errors.Is(err, errClockSkewed) {
+		return ctrl.Result{RequeueAfter: skewPatience}, nil
+	} else if err != nil {
 		return ctrl.Result{}, err
 	}
 	return wake.At(p.decision.Wake, r.Clock), nil

@@ -20,6 +20,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/grants"
+	"tenure.dev/tenure/controllers/internal/skew"
 	"tenure.dev/tenure/controllers/internal/worldtest"
 	"tenure.dev/tenure/controllers/user"
 )
@@ -48,7 +49,7 @@ func acme(t *testing.T, more ...client.Object) *worldtest.World {
 
 func reconcile(t *testing.T, w *worldtest.World) (ctrl.Result, error) {
 	t.Helper()
-	r := &user.Reconciler{Client: w, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
+	r := &user.Reconciler{Client: w, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Skew: (*skew.Meter)(nil), Clock: w.Clock, Recorder: w.Recorder}
 	return r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}})
 }
 
@@ -217,7 +218,7 @@ func TestOwnRecordCountsThoughTheCacheIsBehind(t *testing.T) {
 	w.Fail = nil
 	declare(v1alpha1.UserDesiredActive)
 
-	r := &user.Reconciler{Client: behind{w, "user.kate.2"}, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
+	r := &user.Reconciler{Client: behind{w, "user.kate.2"}, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Skew: (*skew.Meter)(nil), Clock: w.Clock, Recorder: w.Recorder}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -306,4 +307,37 @@ func TestUserIsStalledWhileItsCascadeWaitsForAPerson(t *testing.T) {
 		mustReconcile(t, w)
 		expectWrites(t, w)
 	}
+}
+
+// off is a clock that is an hour ahead.
+type off struct{}
+
+func (off) Off() (time.Duration, bool) { return time.Hour, true }
+
+func TestRecordsAreNotErasedByAClockThatIsOff(t *testing.T) {
+	w := acme(t, &v1alpha1.LifecyclePolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "erasing", Namespace: "acme"},
+		Spec:       v1alpha1.LifecyclePolicySpec{OnDelete: v1alpha1.OnDelete{Audit: v1alpha1.AuditDelete}},
+	})
+	u := kate(t, w)
+	u.Spec.PolicyRef.Name = "erasing"
+	if err := w.Update(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	mustReconcile(t, w)
+	if err := w.Delete(t.Context(), kate(t, w)); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget()
+
+	r := &user.Reconciler{Client: w, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Skew: off{}, Clock: w.Clock, Recorder: w.Recorder}
+	for _, want := range [][]string{{"delete RoleBinding in sales", "create Transition user.kate.2", "patch status of User kate"}, nil} {
+		result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate"}})
+		if err != nil || result.RequeueAfter != 3*time.Second {
+			t.Errorf("next pass after %s, error %v", result.RequeueAfter, err)
+		}
+		expectWrites(t, w, want...)
+	}
+	mustReconcile(t, w)
+	expectWrites(t, w, "delete Transition user.kate.1", "delete Transition user.kate.2", "patch User kate")
 }

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,11 +100,14 @@ func (p *pass) waitsFor() string {
 	return "Transition " + strings.Join(names, ", ")
 }
 
-// guarded is what the ledger says about a guard that makes the cascade wait; nil where none does.
+// guards are the reasons for which a ledger says that effects wait for a person.
+var guards = []string{v1alpha1.ReasonLeader, v1alpha1.ReasonLastRoleHolder, v1alpha1.ReasonClockSkewed}
+
+// guarded is what the ledger says about a guard, or a clock, that makes the cascade wait; nil where none does.
 func (p *pass) guarded() *metav1.Condition {
 	for _, t := range p.history.Running {
 		complete := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionComplete)
-		if complete != nil && (complete.Reason == v1alpha1.ReasonLeader || complete.Reason == v1alpha1.ReasonLastRoleHolder) {
+		if complete != nil && slices.Contains(guards, complete.Reason) {
 			return complete
 		}
 	}

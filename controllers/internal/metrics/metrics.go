@@ -48,10 +48,15 @@ var (
 		Name: "tenure_effect_objects_total",
 		Help: "Objects on which effects acted, by action and outcome.",
 	}, []string{"action", "outcome"})
+
+	clockSkew = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tenure_clock_skew_seconds",
+		Help: "How far the operator's clock is ahead of the API server's; less than zero: behind.",
+	})
 )
 
 func init() {
-	metrics.Registry.MustRegister(users, lateness, transitions, blocked, grantChanges, cascades, effectObjects)
+	metrics.Registry.MustRegister(users, lateness, transitions, blocked, grantChanges, cascades, effectObjects, clockSkew)
 }
 
 // Users says how many users of an organization are in a state.
@@ -114,4 +119,9 @@ const (
 // EffectActed counts what came of an effect on one object.
 func EffectActed(action v1alpha1.EffectAction, outcome string) {
 	effectObjects.WithLabelValues(string(action), outcome).Inc()
+}
+
+// ClockSkew says how far the operator's clock is ahead of the API server's.
+func ClockSkew(ahead time.Duration) {
+	clockSkew.Set(ahead.Seconds())
 }

@@ -15,6 +15,7 @@ import (
 // same file is likely to bring a moment later, its administrator or the user whom a group names as leader: a tool that
 // gives up on the first failure would do so in the middle of a first sync.
 var forPeople = []string{
+	v1alpha1.ReasonClockSkewed,
 	v1alpha1.ReasonDuplicate,
 	v1alpha1.ReasonForbidden,
 	v1alpha1.ReasonGrantRefused,

@@ -69,6 +69,10 @@ func New(t *testing.T, objects ...client.Object) *World {
 	if err := index.Register(t.Context(), indexer{builder}); err != nil {
 		t.Fatal(err)
 	}
+	// What the API server selects by itself.
+	builder.WithIndex(&v1alpha1.Membership{}, "spec.userRef.name", func(o client.Object) []string {
+		return []string{o.(*v1alpha1.Membership).Spec.UserRef.Name}
+	})
 	w.Client = builder.Build()
 	return w
 }
