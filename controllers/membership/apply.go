@@ -17,6 +17,11 @@ import (
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
+// losesAccess tells whether the status still says that there is access.
+func (p *pass) losesAccess() bool {
+	return p.decision.Access() == v1alpha1.AccessDenied && p.membership.Status.Access == v1alpha1.AccessGranted
+}
+
 // stamp writes what the operator keeps on the object itself, in one patch: the finalizer, the identity, the hold that the
 // user's state latches, and the release of holds. It comes before any grant, so that none outlives its membership.
 func (p *pass) stamp(ctx context.Context) error {
@@ -101,7 +106,7 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 // letGo is the end of a Membership whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
 // wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
-	if _, err := p.Doors.Close(ctx, p.bindings, nil); err != nil {
+	if err := p.Doors.Close(ctx, p.bindings, nil); err != nil {
 		return err
 	}
 	return write.LetGo(ctx, p, p.membership)
@@ -114,6 +119,5 @@ func (r *Reconciler) closeOrphaned(ctx context.Context, req ctrl.Request) error 
 	if err != nil {
 		return err
 	}
-	_, err = r.Doors.Close(ctx, orphaned, nil)
-	return err
+	return r.Doors.Close(ctx, orphaned, nil)
 }

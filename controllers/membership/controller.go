@@ -54,11 +54,10 @@ func (r *Reconciler) reconcile(ctx context.Context, membership *v1alpha1.Members
 		return ctrl.Result{}, p.letGo(ctx)
 	}
 	p.decide()
-	closed, err := p.Doors.Close(ctx, p.bindings, p.wanted)
-	if err != nil {
+	if err := p.Doors.Close(ctx, p.bindings, p.wanted); err != nil {
 		return ctrl.Result{}, err
 	}
-	if closed > 0 && r.line.Waiting() {
+	if p.losesAccess() && r.line.Yield(membership) {
 		// Of a thousand that end in one second, all doors come before the first word about any of them.
 		return wake.Last(), nil
 	}

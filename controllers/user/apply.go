@@ -17,19 +17,24 @@ import (
 	"tenure.dev/tenure/controllers/internal/write"
 )
 
-// closeAccess takes away every grant of a user without access, before anything is written about it, and tells how many there
-// were. Each membership does the same for itself; whoever comes first closes the door.
-func (p *pass) closeAccess(ctx context.Context) (closed int, err error) {
+// closeAccess takes away every grant of a user without access, before anything is written about it. Each membership does
+// the same for itself; whoever comes first closes the door.
+func (p *pass) closeAccess(ctx context.Context) error {
 	if p.decision.Access() == v1alpha1.AccessGranted {
-		return 0, nil
+		return nil
 	}
 	return p.takeAllGrants(ctx)
 }
 
-func (p *pass) takeAllGrants(ctx context.Context) (taken int, err error) {
+// losesAccess tells whether the status still says that there is access.
+func (p *pass) losesAccess() bool {
+	return p.decision.Access() == v1alpha1.AccessDenied && p.user.Status.Access == v1alpha1.AccessGranted
+}
+
+func (p *pass) takeAllGrants(ctx context.Context) error {
 	there, err := index.BindingsOfUser(ctx, p, p.user.Namespace, p.user.Name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	return p.Doors.Close(ctx, there, nil)
 }
@@ -131,7 +136,7 @@ func (p *pass) closeAudit(ctx context.Context) error {
 	case v1alpha1.AuditDelete:
 		return history.Erase(ctx, p.Client, p.subject())
 	case v1alpha1.AuditAnonymize:
-		return history.Anonymize(ctx, p.Client, p.subject())
+		return history.Anonymize(ctx, p.Client, p.Live, p.subject())
 	case v1alpha1.AuditKeep:
 	}
 	return nil
@@ -140,7 +145,7 @@ func (p *pass) closeAudit(ctx context.Context) error {
 // letGo is the end of a User whose whole namespace is being deleted: access is closed, and nothing else is done. It does not
 // wait for its own deletion: the namespace controller comes back for what it could not delete only after many seconds.
 func (p *pass) letGo(ctx context.Context) error {
-	if _, err := p.takeAllGrants(ctx); err != nil {
+	if err := p.takeAllGrants(ctx); err != nil {
 		return err
 	}
 	return write.LetGo(ctx, p, p.user)

@@ -69,11 +69,10 @@ func (r *Reconciler) reconcile(ctx context.Context, user *v1alpha1.User) (ctrl.R
 		return ctrl.Result{}, p.letGo(ctx)
 	}
 	p.decide()
-	closed, err := p.closeAccess(ctx)
-	if err != nil {
+	if err := p.closeAccess(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	if closed > 0 && r.line.Waiting() {
+	if p.losesAccess() && r.line.Yield(user) {
 		// Of a thousand who expire in one second, all doors come before the first word about any of them.
 		return wake.Last(), nil
 	}

@@ -34,21 +34,20 @@ func NewDoors(writer client.Writer, c clock.Clock) *Doors {
 	return &Doors{writer: writer, closed: cache.NewExpiringWithClock(c)}
 }
 
-// Close takes away those of the bindings that are there which are not wanted, and tells how many these are. It returns when all
-// of them are gone, whoever deleted them.
-func (d *Doors) Close(ctx context.Context, there []rbacv1.RoleBinding, wanted []*rbacv1.RoleBinding) (unwanted int, err error) {
+// Close takes away those of the bindings that are there which are not wanted. It returns when all of them are gone, whoever
+// deleted them.
+func (d *Doors) Close(ctx context.Context, there []rbacv1.RoleBinding, wanted []*rbacv1.RoleBinding) error {
 	var failed []error
 	for i := range there {
 		binding := &there[i]
 		if slices.ContainsFunc(wanted, func(w *rbacv1.RoleBinding) bool { return same(w, binding) && w.RoleRef == binding.RoleRef }) {
 			continue
 		}
-		unwanted++
 		if err := d.close(ctx, binding); err != nil {
 			failed = append(failed, err)
 		}
 	}
-	return unwanted, errors.Join(failed...)
+	return errors.Join(failed...)
 }
 
 func (d *Doors) close(ctx context.Context, binding *rbacv1.RoleBinding) error {

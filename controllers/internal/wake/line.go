@@ -2,9 +2,11 @@ package wake
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
@@ -12,6 +14,9 @@ import (
 // Line is the queue of a controller, as its passes see it: those that wait for their turn. The zero value is an empty one.
 type Line struct {
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+	// yielded are those who have let others go first.
+	yielded sync.Map
 }
 
 // Source makes it the line of the controller that watches it.
@@ -22,9 +27,14 @@ func (l *Line) Source() source.Source {
 	})
 }
 
-// Waiting tells whether anybody waits.
-func (l *Line) Waiting() bool {
-	return l.queue != nil && l.queue.Len() > 0
+// Yield tells whether a pass is to let others go first: it is where anybody waits, every other time.
+func (l *Line) Yield(object client.Object) bool {
+	key := client.ObjectKeyFromObject(object)
+	if _, before := l.yielded.LoadAndDelete(key); before || l.queue == nil || l.queue.Len() == 0 {
+		return false
+	}
+	l.yielded.Store(key, true)
+	return true
 }
 
 // Last asks for another pass when all who wait with the same urgency have had their turn, and what this one wrote has come through
