@@ -14,11 +14,13 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/admission"
@@ -27,6 +29,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/index"
 	"tenure.dev/tenure/controllers/internal/skew"
+	"tenure.dev/tenure/controllers/internal/slim"
 	"tenure.dev/tenure/controllers/internal/targets"
 	"tenure.dev/tenure/controllers/lifecyclepolicy"
 	"tenure.dev/tenure/controllers/membership"
@@ -48,6 +51,9 @@ type Options struct {
 
 	// Admission tells whether this replica answers the API server's questions about what people are about to change.
 	Admission bool
+
+	// NewQueue makes the queue of a controller, for who wants to run them on a clock of its own. Default: the priority queue.
+	NewQueue func(controller string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
 // Scheme knows every kind that the operator reads or writes.
@@ -58,11 +64,11 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// CacheOptions keep in memory only what is looked at: no managed fields; of RoleBindings those that stand for grants;
-// of Namespaces no more than their metadata and whether they end.
+// CacheOptions keep in memory only what is looked at: no managed fields, and what is the same in many objects once; of
+// RoleBindings those that stand for grants; of Namespaces no more than their metadata and whether they end.
 func CacheOptions() cache.Options {
 	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform: slim.Transform(),
 		ByObject: map[client.Object]cache.ByObject{
 			&rbacv1.RoleBinding{}: {
 				Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
@@ -127,6 +133,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		if err := c.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: options.Workers,
 			EnableWarmup:            new(true),
+			NewQueue:                options.NewQueue,
 		}); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)
 		}

@@ -5,6 +5,9 @@ package index
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -42,10 +45,10 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		name   string
 		keys   func(client.Object) []string
 	}{
-		{&v1alpha1.Membership{}, membershipUser, of(func(m *v1alpha1.Membership) []string { return keys(m.Spec.UserRef.Name) })},
+		{&v1alpha1.Membership{}, membershipUser, spread[membershipUser]},
 		{&v1alpha1.Membership{}, membershipGroup, of(func(m *v1alpha1.Membership) []string { return keys(m.Spec.GroupRef.Name) })},
-		{&v1alpha1.User{}, userName, of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.UserName)) })},
-		{&v1alpha1.User{}, userEmail, of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.Email)) })},
+		{&v1alpha1.User{}, userName, spread[userName]},
+		{&v1alpha1.User{}, userEmail, spread[userEmail]},
 		{&v1alpha1.User{}, userRole, of(func(u *v1alpha1.User) []string { return []string{"role:" + u.Spec.Role} })},
 		{&v1alpha1.User{}, userPolicy, of(func(u *v1alpha1.User) []string { return []string{"policy:" + u.Spec.PolicyRef.Name} })},
 		{&v1alpha1.User{}, userHeldOpen, of(heldOpenKeys)},
@@ -54,21 +57,49 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.Group{}, groupLeader, of(func(g *v1alpha1.Group) []string { return standIns(g.Spec.LeaderRef.Name, g.Spec.Acting) })},
 		{&v1alpha1.Group{}, groupType, of(func(g *v1alpha1.Group) []string { return keys(g.Spec.Type) })},
 		{&v1alpha1.Group{}, groupNamespace, of(grantNamespaces)},
-		{&v1alpha1.Transition{}, transitionSubject, of(func(t *v1alpha1.Transition) []string {
-			return []string{subjectKey(t.Spec.Subject.Kind, t.Spec.Subject.Name)}
-		})},
-		{&rbacv1.RoleBinding{}, bindingMembership, of(func(b *rbacv1.RoleBinding) []string {
-			return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelMembership])}
-		})},
-		{&rbacv1.RoleBinding{}, bindingUser, of(func(b *rbacv1.RoleBinding) []string {
-			return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelUser])}
-		})},
+		{&v1alpha1.Transition{}, transitionSubject, spread[transitionSubject]},
+		{&rbacv1.RoleBinding{}, bindingMembership, spread[bindingMembership]},
+		{&rbacv1.RoleBinding{}, bindingUser, spread[bindingUser]},
 	} {
-		if err := indexer.IndexField(ctx, entry.object, entry.name, entry.keys); err != nil {
+		keys := entry.keys
+		if spread[entry.name] != nil {
+			keys = func(o client.Object) []string { return buckets(entry.keys(o)) }
+		}
+		if err := indexer.IndexField(ctx, entry.object, entry.name, keys); err != nil {
 			return fmt.Errorf("index %s: %w", entry.name, err)
 		}
 	}
 	return nil
+}
+
+// spread are the indexes with a key of its own for nearly every object. A key costs half a kilobyte, for the namespace and for
+// all namespaces, so these hold buckets of keys, and what is found in one is asked for its key.
+var spread = map[string]func(client.Object) []string{
+	membershipUser: of(func(m *v1alpha1.Membership) []string { return keys(m.Spec.UserRef.Name) }),
+	userName:       of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.UserName)) }),
+	userEmail:      of(func(u *v1alpha1.User) []string { return keys(strings.ToLower(u.Spec.Email)) }),
+	transitionSubject: of(func(t *v1alpha1.Transition) []string {
+		return []string{subjectKey(t.Spec.Subject.Kind, t.Spec.Subject.Name)}
+	}),
+	bindingMembership: of(func(b *rbacv1.RoleBinding) []string {
+		return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelMembership])}
+	}),
+	bindingUser: of(func(b *rbacv1.RoleBinding) []string {
+		return []string{bindingKey(b.Labels[v1alpha1.LabelOrganization], b.Labels[v1alpha1.LabelUser])}
+	}),
+}
+
+// bucketCount keeps a bucket to some six of a hundred thousand objects.
+const bucketCount = 1 << 14
+
+func buckets(keys []string) []string {
+	hashed := make([]string, len(keys))
+	for i, key := range keys {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(key))
+		hashed[i] = strconv.FormatUint(uint64(h.Sum32()%bucketCount), 36)
+	}
+	return hashed
 }
 
 func of[T client.Object](f func(T) []string) func(client.Object) []string {
@@ -119,11 +150,26 @@ func bindingKey(organization, name string) string {
 // list asks one index. What it returns is the cache's own: it must not be changed. It does not wait for the cache to
 // catch up with the caller's own writes: a list would wait for everybody's.
 func list[T any, L client.ObjectList](ctx context.Context, reader client.Reader, into L, items func(L) []T, namespace, index, key string) ([]T, error) {
-	if err := reader.List(ctx, into, client.InNamespace(namespace), client.MatchingFields{index: key},
+	asked := key
+	if spread[index] != nil {
+		asked = buckets([]string{key})[0]
+	}
+	if err := reader.List(ctx, into, client.InNamespace(namespace), client.MatchingFields{index: asked},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return nil, fmt.Errorf("look up %s %q: %w", index, key, err)
 	}
-	return items(into), nil
+	keysOf := spread[index]
+	if keysOf == nil {
+		return items(into), nil
+	}
+	found := items(into)
+	kept := found[:0]
+	for i := range found {
+		if slices.Contains(keysOf(any(&found[i]).(client.Object)), key) {
+			kept = append(kept, found[i])
+		}
+	}
+	return kept, nil
 }
 
 func memberships(l *v1alpha1.MembershipList) []v1alpha1.Membership { return l.Items }
