@@ -63,6 +63,9 @@ type Cluster struct {
 	gate      *Gate
 	admin     *rest.Config
 	stop      func() error
+
+	mutex      sync.Mutex
+	restarting map[string]bool // programs whose end is meant
 }
 
 // Start starts a control plane and returns when it works. What it has started is ended again when it fails, when ctx
@@ -93,7 +96,9 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 		return nil, errors.Join(err, processes.end())
 	}
 
-	c := &Cluster{options: options, directory: directory, programs: programs, processes: processes, gate: gate}
+	c := &Cluster{
+		options: options, directory: directory, programs: programs, processes: processes, gate: gate, restarting: map[string]bool{},
+	}
 	c.stop = sync.OnceValue(func() error {
 		failure := errors.Join(c.processes.end(), c.gate.close())
 		for _, path := range remove {
@@ -158,7 +163,7 @@ func (c *Cluster) Command(name, program string, arguments ...string) (*exec.Cmd,
 func (c *Cluster) Wait(ctx context.Context) error {
 	for {
 		for _, name := range []string{Etcd, APIServer, ControllerManager} {
-			if c.PID(name) == 0 && ctx.Err() == nil {
+			if c.gone(name) && ctx.Err() == nil {
 				return fmt.Errorf("%s has ended; %s", name, Tail(c.LogPath(name)))
 			}
 		}

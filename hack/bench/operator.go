@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"tenure.dev/tenure/hack/local"
+)
+
+// operator is the operator as a process of its own, under its own RBAC.
+type operator struct {
+	command                  *exec.Cmd
+	ended                    chan struct{}
+	began                    time.Time
+	probe, metrics, webhooks string
+	log                      string
+}
+
+// start starts the operator and waits until it is ready. It answers the API server too.
+func (s *scene) start(ctx context.Context, flags ...string) error {
+	addresses, err := freeAddresses(3)
+	if err != nil {
+		return err
+	}
+	program, err := filepath.Abs(s.options.operator)
+	if err != nil {
+		return fmt.Errorf("finding the operator: %w", err)
+	}
+	s.starts++
+	o := &operator{
+		probe: addresses[0], metrics: addresses[1], webhooks: addresses[2],
+		log: filepath.Join(s.directory, fmt.Sprintf("operator-%d.log", s.starts)), ended: make(chan struct{}),
+	}
+	o.command, err = s.cluster.Command("operator", program, append([]string{
+		"--kubeconfig=" + s.kubeconfig,
+		"--health-probe-bind-address=" + o.probe,
+		"--metrics-bind-address=" + o.metrics, "--metrics-insecure",
+		"--webhook-bind-address=" + o.webhooks, "--webhook-dns-names=localhost",
+	}, flags...)...)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(o.log)
+	if err != nil {
+		return fmt.Errorf("creating the log of the operator: %w", err)
+	}
+	defer log.Close()
+	o.command.Stdout, o.command.Stderr = log, log
+	o.began = time.Now()
+	if err := o.command.Start(); err != nil {
+		return fmt.Errorf("starting the operator: %w", err)
+	}
+	go func() {
+		defer close(o.ended)
+		_ = o.command.Wait()
+	}()
+	s.operator = o
+	s.cluster.Webhooks().Serve(o.webhooks)
+	return s.eventually(ctx, "the operator to be ready", o.ready)
+}
+
+// stop ends the operator, if it runs.
+func (s *scene) stop() {
+	if s.operator == nil {
+		return
+	}
+	s.cluster.Webhooks().Withdraw(s.operator.webhooks)
+	_ = s.operator.command.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.operator.ended:
+	case <-time.After(10 * time.Second):
+		_ = s.operator.command.Process.Kill()
+		<-s.operator.ended
+	}
+	s.operator = nil
+}
+
+func (o *operator) pid() int {
+	return o.command.Process.Pid
+}
+
+// ready asks the readiness probe.
+func (o *operator) ready(ctx context.Context) (bool, error) {
+	select {
+	case <-o.ended:
+		return false, fmt.Errorf("the operator has ended; %s", local.Tail(o.log))
+	default:
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.probe+"/readyz", nil)
+	if err != nil {
+		return false, fmt.Errorf("asking whether the operator is ready: %w", err)
+	}
+	response, err := quickly.Do(request)
+	if err != nil {
+		return false, fmt.Errorf("asking whether the operator is ready: %w", err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK, nil
+}
+
+// said is what the operator tells Prometheus.
+func (o *operator) said(ctx context.Context) (string, error) {
+	return fetch(ctx, quickly, "http://"+o.metrics+"/metrics")
+}
+
+// looked is how often it has looked at objects of a kind since it was started.
+func looked(said, controller string) int {
+	return int(total(said, "controller_runtime_reconcile_total", "controller", controller))
+}
+
+// idle tells whether nothing waits for its turn, or has it.
+func idle(said string) bool {
+	return total(said, "workqueue_depth") == 0 && total(said, "controller_runtime_active_workers") == 0
+}
+
+// awaitArmed waits until the operator, since it was started, has looked at so many users and memberships: then their
+// deadlines are armed. It returns when that was.
+func (s *scene) awaitArmed(ctx context.Context, users, memberships int) (time.Time, error) {
+	var at time.Time
+	err := s.eventually(ctx, "all deadlines to be armed", func(ctx context.Context) (bool, error) {
+		said, err := s.operator.said(ctx)
+		if err != nil {
+			return false, err
+		}
+		at = time.Now()
+		return looked(said, "user") >= users && looked(said, "membership") >= memberships, nil
+	})
+	return at, err
+}
+
+// awaitIdle waits until the operator has nothing to do.
+func (s *scene) awaitIdle(ctx context.Context) error {
+	return s.eventually(ctx, "the operator to be idle", func(ctx context.Context) (bool, error) {
+		said, err := s.operator.said(ctx)
+		return err == nil && idle(said), err
+	})
+}
+
+// startSettled starts the operator on a population, waits until it has nothing to do, and sees that it has written nothing
+// about anybody: else the population is not what the API server would have stored. The effort is that of the start, until
+// all deadlines were armed.
+func (s *scene) startSettled(ctx context.Context, users, memberships int) (*effort, error) {
+	before, err := s.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	armed, err := s.awaitArmed(ctx, users, memberships)
+	if err != nil {
+		return nil, err
+	}
+	used, err := cpuOf(s.operator.pid())
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.awaitIdle(ctx), s.settle(ctx)); err != nil {
+		return nil, err
+	}
+	spent, err := s.effortSince(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	if spent.Writes+spent.Events > 0 {
+		return nil, fmt.Errorf("the operator finds something to do with people who are as it would have left them (%s): the population is wrong", spent.Requests)
+	}
+	spent.Seconds, spent.OperatorCPU = armed.Sub(s.operator.began).Seconds(), used
+	return spent, nil
+}
+
+// freeAddresses are addresses on loopback where nobody listens. All are looked for while the others are taken.
+func freeAddresses(count int) ([]string, error) {
+	if count == 0 {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("looking for a free port: %w", err)
+	}
+	defer listener.Close()
+	others, err := freeAddresses(count - 1)
+	return append(others, listener.Addr().String()), err
+}
