@@ -179,9 +179,15 @@ func instant(path string) limit {
 // written is a time that the operator writes.
 func written(path string) limit {
 	return limit{
-		path: path, asks: []string{"format=date-time"},
-		good: []any{"2026-12-01T08:00:00Z"},
-		bad:  []bad{{"2026-12-01", "must be of type date-time"}},
+		path: path, asks: []string{"format=date-time", "pattern"},
+		good: []any{"2026-12-01T08:00:00Z", "2026-12-01T08:00:00.5+02:00", "9999-12-31T23:59:59Z"},
+		bad: []bad{
+			{"2026-12-01", "must be of type date-time"},
+			// What Go cannot read would keep the operator from reading any object of the kind.
+			{"2026-12-01t08:00:00z", "should match"},
+			{"2026-12-01T08:00:00+99:00", "should match"},
+			{[]any{}, "must be a time"},
+		},
 	}
 }
 

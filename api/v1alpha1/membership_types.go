@@ -139,6 +139,7 @@ type MembershipStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime.getMilliseconds() >= 0)",message="lastTransitionTime must be a time, such as 2026-12-01T08:00:00Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of spec that this status is about.
@@ -157,6 +158,10 @@ type MembershipStatus struct {
 
 	// stateTime is the instant from which the state holds: the declared instant, not when it was noticed.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)$`
+	// +kubebuilder:validation:XValidation:rule="self.getMilliseconds() >= 0",message="must be a time, such as 2026-12-01T08:00:00Z"
 	StateTime metav1.Time `json:"stateTime,omitempty,omitzero"`
 
 	// causes are all reasons that apply, strongest first: the first decides, the others wait behind it.
@@ -167,6 +172,10 @@ type MembershipStatus struct {
 
 	// nextTransitionTime is the instant at which the state will change by itself. Absent when nothing is scheduled.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)$`
+	// +kubebuilder:validation:XValidation:rule="self.getMilliseconds() >= 0",message="must be a time, such as 2026-12-01T08:00:00Z"
 	NextTransitionTime metav1.Time `json:"nextTransitionTime,omitempty,omitzero"`
 
 	// nextState is the state that holds from nextTransitionTime on.

@@ -128,6 +128,10 @@ type Cause struct {
 
 	// time from which the cause applies, where one is known.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)$`
+	// +kubebuilder:validation:XValidation:rule="self.getMilliseconds() >= 0",message="must be a time, such as 2026-12-01T08:00:00Z"
 	Time metav1.Time `json:"time,omitempty,omitzero"`
 }
 
@@ -149,6 +153,10 @@ type LastTransition struct {
 
 	// time at which the state changed.
 	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-][01]\d:[0-5]\d)$`
+	// +kubebuilder:validation:XValidation:rule="self.getMilliseconds() >= 0",message="must be a time, such as 2026-12-01T08:00:00Z"
 	Time metav1.Time `json:"time,omitempty,omitzero"`
 
 	// complete is true when no effect of this or of an earlier Transition of the object remains to be done.

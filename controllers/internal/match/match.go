@@ -75,14 +75,18 @@ func compile(expression string) (*Program, error) {
 	return &Program{program, checked.NativeRep().SourceInfo(), paths, whole}, nil
 }
 
-// language is that of Kubernetes' own expressions, with its limits. A stored policy must be readable, whatever version
+// mostCost is what one evaluation may cost, in CEL's units: some ten milliseconds. Kubernetes allows fifty times as much, for one
+// object; a plan asks about all of a person's, while an administrator waits.
+const mostCost = 20_000
+
+// language is that of Kubernetes' own expressions, with its limits but for the cost. A stored policy must be readable, whatever version
 // wrote it.
 var language = sync.OnceValues(func() (*cel.Env, error) {
 	base := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
 	extended, err := base.Extend(environment.VersionedOptions{
 		IntroducedVersion: version.MajorMinor(1, 0),
 		EnvOptions:        []cel.EnvOption{cel.Variable(objectVariable, cel.DynType), cel.Variable(userVariable, cel.DynType)},
-		ProgramOptions:    []cel.ProgramOption{cel.InterruptCheckFrequency(celconfig.CheckFrequency)},
+		ProgramOptions:    []cel.ProgramOption{cel.InterruptCheckFrequency(celconfig.CheckFrequency), cel.CostLimit(mostCost)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the language of match: %w", err)

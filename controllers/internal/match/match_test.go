@@ -141,10 +141,20 @@ func manyLists() (expression string, list map[string]any) {
 }
 
 func TestCostIsLimited(t *testing.T) {
-	expression, list := manyLists()
-	_, err := compile(t, expression).Matches(t.Context(), list, nil)
+	_, list := manyLists()
+	if got, err := compile(t, "object.l.all(a, a >= 0)").Matches(t.Context(), list, nil); err != nil || !got {
+		t.Errorf("one look at each of 400: %t, %v", got, err)
+	}
+	_, err := compile(t, "object.l.all(a, object.l.all(b, a + b >= 0))").Matches(t.Context(), list, nil)
 	if want := "costs too much to evaluate: it goes through lists that are too long, or through lists in lists"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestFewMistakesAreToldAtOnce(t *testing.T) {
+	_, err := match.Compile("a && b && c && d && e")
+	if err == nil || strings.Count(err.Error(), "undeclared") != 3 || !strings.HasSuffix(err.Error(), "; and 2 more") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -26,6 +26,9 @@ func mustBeBool(kind string) error {
 	return fmt.Errorf("must be true or false, not %s", kind)
 }
 
+// mostIssues is how many mistakes of an expression are told at once.
+const mostIssues = 3
+
 // asOneError has what is wrong with an expression on one line.
 func asOneError(issues *cel.Issues) error {
 	var words []string
@@ -33,10 +36,14 @@ func asOneError(issues *cel.Issues) error {
 		message := strings.ReplaceAll(issue.Message, notInContainer, "")
 		words = append(words, position(issue.Location)+strings.Join(strings.Fields(message), " "))
 	}
-	if words == nil {
+	switch more := len(words) - mostIssues; {
+	case words == nil:
 		return nil
+	case more > 0:
+		return fmt.Errorf("%s; and %d more", strings.Join(words[:mostIssues], "; "), more)
+	default:
+		return errors.New(strings.Join(words, "; "))
 	}
-	return errors.New(strings.Join(words, "; "))
 }
 
 // position counts from one, as editors do; CEL counts columns from zero, and has none where nothing is written.
