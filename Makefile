@@ -21,7 +21,7 @@ BUILD := $(BUILD_ENV) hack/tools/gobuild
 GOLANGCI_LINT := $(CURDIR)/bin/tools/golangci-lint
 
 # Modules beside the root one. Most are a few lines that import whole programs; to vet or lint them in full would take
-# minutes for what these programs consist of. That they build is their check. What hack/argocd is about has tests.
+# minutes for what these programs consist of. That they build is their check. hack/argocd and hack/bench have tests.
 TOOL_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/*/go.mod))
 
 # What the programs of the root module are made of. Folders are listed too, because they change when a file goes.
@@ -48,7 +48,7 @@ REQUIREMENTS := $(BUILD_ENV) go run ./hack/requirements -reports '$(REPORTS)'
 .PHONY: test
 test: controlplane ## Run all tests, on a real API server too (TESTFLAGS='-run Expiry -v').
 	@rm -rf '$(REPORTS)'; status=0; $(GO_TEST) ./... $(TESTFLAGS) || status=$$?; \
-	(cd hack/argocd; go test ./...) || status=$$?; \
+	for module in hack/argocd hack/bench; do (cd $$module; go test ./...) || status=$$?; done; \
 	$(REQUIREMENTS) || status=$${status/#0/1}; exit $$status
 
 .PHONY: requirements
@@ -83,6 +83,27 @@ verify: verify-generated verify-modules vet lint verify-tree ## Check what a cha
 .PHONY: clean
 clean: ## Remove everything that was built.
 	@rm -rf bin .local
+
+##@ Prove it
+
+# More flags for the program, such as `make faults ARGS='-scenario leave'`. What each leaves is in .local; with README=hack/README.md
+# its table goes there.
+ARGS ?=
+README ?=
+TABLE := $(if $(README),-readme '$(README)')
+
+.PHONY: faults
+faults: controlplane bin/manager bin/faults ## Fail the operator at every write, and see that it comes right (ARGS='-scenario leave', -all, -bugs).
+	@bin/faults $(TABLE) $(ARGS)
+
+.PHONY: bench
+bench: controlplane bin/manager bin/bench ## Measure the operator against a bare client (ARGS='-only P1,P2', -quick); about 45 minutes.
+	@bin/bench $(TABLE) $(ARGS)
+
+MINUTES ?= 60
+.PHONY: soak
+soak: controlplane bin/manager bin/soak ## Work at an organization and kill what serves it, at random (MINUTES=60, ARGS='-seed 8').
+	@bin/soak -minutes '$(MINUTES)' $(TABLE) $(ARGS)
 
 ##@ Install
 
@@ -142,6 +163,18 @@ bin/manager: $(call sources,main.go api controllers)
 bin/run: $(call sources,hack/run hack/local api)
 	@echo "Building the local runner"
 	@$(BUILD) . $@ ./hack/run
+
+bin/faults: $(call sources,hack/faults hack/local hack/readme api controllers)
+	@echo "Building the fault harness"
+	@$(BUILD) . $@ ./hack/faults
+
+bin/soak: $(call sources,hack/soak hack/local hack/readme api)
+	@echo "Building the soak"
+	@$(BUILD) . $@ ./hack/soak
+
+bin/bench: $(call sources,hack/bench hack/local hack/readme api) hack/bench/go.mod hack/bench/go.sum
+	@echo "Building the benchmarks"
+	@$(BUILD) hack/bench $@ .
 
 # With KUBEBUILDER_ASSETS, etcd and kube-apiserver are taken from there; kube-controller-manager and kubectl are built
 # if it lacks them, as the archives it usually points to do.

@@ -35,6 +35,7 @@ type options struct {
 	metricsAddress  string
 	metricsInsecure bool
 	probeAddress    string
+	profileAddress  string
 	leaderElection  bool
 	electionNS      string
 	leaseDuration   time.Duration
@@ -49,6 +50,7 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", noAddress, "Address of the metrics endpoint; 0 turns it off.")
 	flags.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "Serve metrics over HTTP to anyone, instead of over HTTPS to those whom the API server lets.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of the health probes; 0 turns them off.")
+	flags.StringVar(&o.profileAddress, "pprof-bind-address", noAddress, "Address of Go's profiles, for who looks for where time and memory go; 0 turns them off.")
 	flags.BoolVar(&o.leaderElection, "leader-elect", false, "Let one of several replicas act.")
 	flags.StringVar(&o.electionNS, "leader-election-namespace", "", "Namespace of the lease; --namespace when left out.")
 	flags.DurationVar(&o.leaseDuration, "leader-election-lease-duration", 10*time.Second, "How long a standby waits for a leader that is silent.")
@@ -146,6 +148,7 @@ func (o *options) manager() ctrl.Options {
 		Client:                        controllers.ClientOptions(),
 		Metrics:                       metrics,
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.profileAddress,
 		LeaderElection:                o.leaderElection,
 		LeaderElectionID:              "tenure",
 		LeaderElectionNamespace:       cmp.Or(o.electionNS, o.namespace),

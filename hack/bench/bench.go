@@ -63,6 +63,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return fmt.Errorf("preparing the folder of results: %w", err)
 	}
 	b := &bench{options: o, sizes: sizesFor(o), root: root, began: time.Now(), out: out, result: result{Machine: thisMachine()}}
+	if len(o.only) > 0 {
+		if err := b.result.takeOver(o.output, func(m measure) bool { return !b.wanted(m.ID) }); err != nil {
+			return err
+		}
+	}
 	for _, group := range groups {
 		if !b.wanted(group.ids...) {
 			continue
@@ -124,7 +129,7 @@ func (b *bench) keep(g group, measures []measure, failure error) error {
 	}
 	for _, m := range measures {
 		if b.wanted(m.ID) {
-			b.result.Measures = append(b.result.Measures, m)
+			b.result.add(m)
 			b.say("%s", m.line())
 		}
 	}

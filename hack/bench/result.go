@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tenure.dev/tenure/hack/readme"
@@ -165,19 +169,19 @@ func (m *measure) figure(value float64) string {
 // table is the result as Markdown.
 func (r result) table() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "| | Measure | Size | Figure | Bar | | Writes | Operator CPU | API server CPU |\n|---|---|--:|--:|--:|---|--:|--:|--:|\n")
+	fmt.Fprintf(&text, "| | Measure | Size | Figure | Bar | | Rounds | Writes | Operator CPU | API server CPU |\n|---|---|--:|--:|--:|---|--:|--:|--:|--:|\n")
 	for i := range r.Measures {
 		m := &r.Measures[i]
 		if len(m.Rounds) == 0 {
-			fmt.Fprintf(&text, "| %s | %s | | | | ✗ | | | |\n", m.ID, m.Name)
+			fmt.Fprintf(&text, "| %s | %s | | | | ✗ | | | | |\n", m.ID, m.Name)
 			continue
 		}
 		mark := "✓"
 		if !m.OK {
 			mark = "✗"
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | ≤ %s | %s | %.2f | %.1f ms | %.1f ms |\n",
-			m.ID, m.Name, thousands(m.Size), m.figure(m.Ratio), m.figure(m.Bar), mark, m.WritesPerUser, m.OperatorCPU, m.APIServerCPU)
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | ≤ %s | %s | %d | %.2f | %.1f ms | %.1f ms |\n",
+			m.ID, m.Name, thousands(m.Size), m.figure(m.Ratio), m.figure(m.Bar), mark, len(m.Rounds), m.WritesPerUser, m.OperatorCPU, m.APIServerCPU)
 	}
 	fmt.Fprintf(&text, "\n× is the time of the operator over that of a bare client which makes the least writes for the same outcome. "+
 		"Writes (Events apart) and CPU are per user, of P5 per object, of P6 per second, of P7, P8 and P10 per user present or write. Measured on %s.\n", r.Machine.words())
@@ -187,6 +191,36 @@ func (r result) table() string {
 		}
 	}
 	return text.String() + "\n"
+}
+
+// add takes in a measure, in its place.
+func (r *result) add(m measure) {
+	r.Measures = append(r.Measures, m)
+	slices.SortStableFunc(r.Measures, func(a, b measure) int {
+		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Size, b.Size))
+	})
+}
+
+// takeOver takes from an earlier result of this machine what is not measured again.
+func (r *result) takeOver(folder string, stays func(measure) bool) error {
+	encoded, err := os.ReadFile(filepath.Join(folder, resultName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var earlier result
+	if err == nil {
+		err = json.Unmarshal(encoded, &earlier)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the earlier result: %w", err)
+	}
+	earlier.Machine.Kubernetes, earlier.Machine.Store = "", "" // They are not known before something is measured.
+	for _, m := range earlier.Measures {
+		if earlier.Machine == r.Machine && stays(m) {
+			r.add(m)
+		}
+	}
+	return nil
 }
 
 func (r result) write(folder string) error {

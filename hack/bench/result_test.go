@@ -49,11 +49,11 @@ func TestTable(t *testing.T) {
 	slow.remark("About a watch")
 	r := result{Machine: machine{Cores: 2, Go: "1.26"}, Measures: []measure{of("P1", 10000, 100, "×", 1.3, rounds(1.2)), slow, failed("P7", 5, errors.New("why"))}}
 	lines := strings.Split(r.table(), "\n")
-	g.Expect(lines[2]).To(Equal("| P1 | Expiry storm | 10,000 | 1.20 × | ≤ 1.30 × | ✓ | 4.00 | 3.0 ms | 8.0 ms |"))
-	g.Expect(lines[3]).To(HavePrefix("| P3 | Lateness of single deadlines, p99 | 1,000 | 333 ms | ≤ 100 ms | ✗ |"))
-	g.Expect(lines[4]).To(Equal("| P7 | Start | | | | ✗ | | | |"))
+	g.Expect(lines[2]).To(Equal("| P1 | Expiry storm | 10,000 | 1.20 × | ≤ 1.30 × | ✓ | 3 | 4.00 | 3.0 ms | 8.0 ms |"))
+	g.Expect(lines[3]).To(HavePrefix("| P3 | Lateness of single deadlines, p99 | 1,000 | 333 ms | ≤ 100 ms | ✗ | 1 |"))
+	g.Expect(lines[4]).To(Equal("| P7 | Start | | | | ✗ | | | | |"))
 	for _, line := range lines[:5] {
-		g.Expect(strings.Count(line, "|")).To(Equal(10), line)
+		g.Expect(strings.Count(line, "|")).To(Equal(11), line)
 	}
 	g.Expect(r.table()).To(ContainSubstring("\n- P3, 1,000: About a watch.\n"))
 	g.Expect(r.table()).To(ContainSubstring("Measured on 2 cores"))
@@ -117,4 +117,29 @@ func TestTurns(t *testing.T) {
 		g.Expect(turns(i, operator, bare)).To(Succeed())
 	}
 	g.Expect(order).To(Equal("obboob"))
+}
+
+func TestWhatIsNotMeasuredAgainStays(t *testing.T) {
+	g := NewWithT(t)
+	folder := t.TempDir()
+	here := machine{Cores: 2, Go: "1.26", Kubernetes: "v1.36.3"}
+	earlier := result{Machine: here}
+	for _, id := range []string{"P10", "P2", "P1"} {
+		earlier.add(of(id, 100, 100, "×", 1.3, rounds(1.2)))
+	}
+	g.Expect(earlier.write(folder)).To(Succeed())
+
+	now := result{Machine: machine{Cores: 2, Go: "1.26"}}
+	g.Expect(now.takeOver(folder, func(m measure) bool { return m.ID != "P2" })).To(Succeed())
+	now.add(of("P2", 50, 50, "×", 1.3, rounds(1.1)))
+	var ids []string
+	for _, m := range now.Measures {
+		ids = append(ids, m.ID)
+	}
+	g.Expect(ids).To(Equal([]string{"P1", "P2", "P10"}))
+
+	elsewhere := result{Machine: machine{Cores: 8, Go: "1.26"}}
+	g.Expect(elsewhere.takeOver(folder, func(measure) bool { return true })).To(Succeed())
+	g.Expect(elsewhere.Measures).To(BeEmpty())
+	g.Expect(elsewhere.takeOver(t.TempDir(), func(measure) bool { return true })).To(Succeed())
 }
