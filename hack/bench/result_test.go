@@ -49,7 +49,7 @@ func TestTable(t *testing.T) {
 	slow.remark("About a watch")
 	r := result{Machine: machine{Cores: 2, Go: "1.26"}, Measures: []measure{of("P1", 10000, 100, "×", 1.3, rounds(1.2)), slow, failed("P7", 5, errors.New("why"))}}
 	lines := strings.Split(r.table(), "\n")
-	g.Expect(lines[2]).To(Equal("| P1 | Expiry storm | 10,000 | 1.20 × | ≤ 1.30 × | ✓ | 3 | 4.00 | 3.0 ms | 8.0 ms |"))
+	g.Expect(lines[2]).To(Equal("| P1 | Expiry storm | 10,000 | 1.20 × | ≤ 1.30 × | ✓ | 1 | 4.00 | 3.0 ms | 8.0 ms |"))
 	g.Expect(lines[3]).To(HavePrefix("| P3 | Lateness of single deadlines, p99 | 1,000 | 333 ms | ≤ 100 ms | ✗ | 1 |"))
 	g.Expect(lines[4]).To(Equal("| P7 | Start | | | | ✗ | | | | |"))
 	for _, line := range lines[:5] {
