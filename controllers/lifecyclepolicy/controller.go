@@ -34,6 +34,9 @@ const kind = "LifecyclePolicy"
 // patience is how soon to look again at a kind of which nobody tells when it comes, such as an aggregated API's.
 const patience = time.Minute
 
+// moment is how soon to look again while objects are being listed for the first time.
+const moment = time.Second
+
 // eventNotReady is the reason of the Event that says what of a policy is not in force.
 const eventNotReady = "NotReady"
 
@@ -78,7 +81,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 	policy := before.DeepCopy()
 	policy.Status.ObservedGeneration = policy.Generation
-	condition := r.ready(policy)
+	condition, listing := r.ready(policy)
+	if listing && judged(before) {
+		// The operator has started again: what it said then holds until it knows better.
+		return ctrl.Result{RequeueAfter: moment}, nil
+	}
 	summary.Set(&policy.Status.Conditions, policy.Generation, r.Clock.Now(), condition)
 	written, err := write.Status(ctx, r, before, policy)
 	if written {
@@ -88,6 +95,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return wake.OnConflict(ctrl.Result{}, err)
 	}
 	return wake.OnConflict(ctrl.Result{RequeueAfter: patience}, err)
+}
+
+// judged tells whether the status says of what is declared now whether it is in force.
+func judged(policy *v1alpha1.LifecyclePolicy) bool {
+	ready := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.ObservedGeneration == policy.Generation
 }
 
 // retry makes what fails try again at once when a definition of its group has come, gone or changed. Nothing is to be

@@ -25,10 +25,16 @@ var gravity = []string{
 }
 
 // problem is why an effect could not act now.
-type problem struct{ reason, message string }
+type problem struct {
+	reason, message string
 
-// ready says whether every effect could act now.
-func (r *Reconciler) ready(policy *v1alpha1.LifecyclePolicy) metav1.Condition {
+	// passing: it is over in a moment, or becomes another one.
+	passing bool
+}
+
+// ready says whether every effect could act now, and whether that may be another one in a moment, because objects are being listed
+// for the first time.
+func (r *Reconciler) ready(policy *v1alpha1.LifecyclePolicy) (condition metav1.Condition, listing bool) {
 	var problems []problem
 	for i := range policy.Spec.Effects {
 		effect := &policy.Spec.Effects[i]
@@ -40,23 +46,24 @@ func (r *Reconciler) ready(policy *v1alpha1.LifecyclePolicy) metav1.Condition {
 		}
 	}
 	if len(problems) == 0 {
-		return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force")
+		return summary.Condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "What is declared is in force"), false
 	}
+	listing = slices.ContainsFunc(problems, func(p problem) bool { return p.passing })
 	slices.SortStableFunc(problems, func(a, b problem) int { return slices.Index(gravity, a.reason) - slices.Index(gravity, b.reason) })
 	messages := make([]string, len(problems))
 	for i := range problems {
 		messages[i] = problems[i].message
 	}
-	return summary.Condition(v1alpha1.ConditionReady, false, problems[0].reason, strings.Join(messages, "; "))
+	return summary.Condition(v1alpha1.ConditionReady, false, problems[0].reason, strings.Join(messages, "; ")), listing
 }
 
 func (r *Reconciler) problemOf(policy *v1alpha1.LifecyclePolicy, effect *v1alpha1.Effect) problem {
 	resources, err := cascade.NewResources(policy.Namespace, policy.Spec.ServiceAccountName, effect)
 	switch {
 	case errors.Is(err, cascade.ErrInvalidMatch):
-		return problem{v1alpha1.ReasonInvalidMatch, err.Error()}
+		return problem{reason: v1alpha1.ReasonInvalidMatch, message: err.Error()}
 	case err != nil:
-		return problem{v1alpha1.ReasonInvalidKind, err.Error()}
+		return problem{reason: v1alpha1.ReasonInvalidKind, message: err.Error()}
 	}
 	kind := effect.Resources.Kind + " of " + effect.Resources.APIVersion
 	_, err = r.Sources.At(resources.Source, resources.Needs)
@@ -64,14 +71,17 @@ func (r *Reconciler) problemOf(policy *v1alpha1.LifecyclePolicy, effect *v1alpha
 	case err == nil:
 		return problem{}
 	case errors.Is(err, targets.ErrSynchronizing):
-		return problem{v1alpha1.ReasonSynchronizing, "The objects of kind " + kind + " are being listed"}
+		return problem{
+			reason: v1alpha1.ReasonSynchronizing, message: "The objects of kind " + kind + " are being listed",
+			passing: !errors.Is(err, targets.ErrSlow),
+		}
 	case errors.Is(err, targets.ErrClusterScoped):
-		return problem{v1alpha1.ReasonInvalidKind, "Kind " + kind + " is not of a namespace: effects act on objects of the organization's namespace alone"}
+		return problem{reason: v1alpha1.ReasonInvalidKind, message: "Kind " + kind + " is not of a namespace: effects act on objects of the organization's namespace alone"}
 	case targets.Missing(err):
-		return problem{v1alpha1.ReasonKindNotFound, "The cluster has no kind " + kind + "; it is picked up when it appears"}
+		return problem{reason: v1alpha1.ReasonKindNotFound, message: "The cluster has no kind " + kind + "; it is picked up when it appears"}
 	case apierrors.IsForbidden(err):
-		return problem{v1alpha1.ReasonForbidden, fmt.Sprintf("Service account %s cannot be used to list and watch kind %s: %v", policy.Spec.ServiceAccountName, kind, err)}
+		return problem{reason: v1alpha1.ReasonForbidden, message: fmt.Sprintf("Service account %s cannot be used to list and watch kind %s: %v", policy.Spec.ServiceAccountName, kind, err)}
 	default:
-		return problem{v1alpha1.ReasonWatchFailed, fmt.Sprintf("The objects of kind %s cannot be listed: %v", kind, err)}
+		return problem{reason: v1alpha1.ReasonWatchFailed, message: fmt.Sprintf("The objects of kind %s cannot be listed: %v", kind, err)}
 	}
 }

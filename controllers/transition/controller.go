@@ -82,7 +82,8 @@ func (r *Reconciler) ofOrganization(ctx context.Context, org *v1alpha1.Organizat
 	return watch.Requests(transitions), err
 }
 
-// Reconcile works off one Transition, or, once it is complete, sees to its end.
+// Reconcile works off one Transition, or, once it is complete, sees to its end. The ledger of a nameless one is written by who
+// takes the name out.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	transition, err := observe.Get[v1alpha1.Transition](ctx, r, req.Namespace, req.Name)
 	if err != nil {
@@ -100,7 +101,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.end(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	if !history.Accounted(transition) {
+	if !history.Accounted(transition) && !history.Nameless(transition) {
 		return wake.OnConflict(r.work(ctx, org, transition))
 	}
 	r.end(req.NamespacedName)

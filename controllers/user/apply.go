@@ -88,6 +88,9 @@ func (p *pass) plan(ctx context.Context) ([]v1alpha1.PlannedEffect, error) {
 	if p.outcome.Change.Baseline() {
 		return nil, nil
 	}
+	if err := p.history.Confirm(ctx, p.Live); err != nil {
+		return nil, err
+	}
 	plan, err := p.Planner.Plan(ctx, cascade.Situation{
 		Org: p.org, Policy: p.policy, User: p.user, Identity: p.subject().Identity(),
 		Change: p.outcome.Change, Past: p.history.All, Now: p.now,

@@ -7,10 +7,12 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/write"
 )
 
 // Erase deletes the records of a subject that is about to go. The newest goes last: while it is there, nothing is recorded
@@ -30,28 +32,36 @@ func Erase(ctx context.Context, writer client.Client, s Subject) error {
 
 // Anonymize replaces the records of a subject that is about to go by ones that do not say whose they are. A record cannot be
 // changed, so each is written anew before the old one goes.
-func Anonymize(ctx context.Context, writer client.Client, s Subject) error {
+func Anonymize(ctx context.Context, writer client.Client, live client.Reader, s Subject) error {
 	records, err := recordsOf(ctx, writer, s)
 	if err != nil {
 		return err
 	}
 	for _, record := range records {
-		nameless := anonymous(record, s)
-		err := writer.Create(ctx, nameless)
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("record Transition %s without the person: %w", record.Name, err)
-		}
-		if err == nil {
-			nameless.Status = record.Status
-			if err := writer.Status().Update(ctx, nameless); err != nil {
-				return fmt.Errorf("write the ledger of Transition %s: %w", nameless.Name, err)
-			}
+		if err := writeAnew(ctx, writer, live, anonymous(record, s), record.Status); err != nil {
+			return err
 		}
 		if err := erase(ctx, writer, record); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeAnew writes a nameless record and its ledger. A pass that was interrupted between the two leaves the ledger to the next
+// one: the record that has it must not go before.
+func writeAnew(ctx context.Context, writer client.Client, live client.Reader, nameless *v1alpha1.Transition, ledger v1alpha1.TransitionStatus) error {
+	err := writer.Create(ctx, nameless)
+	if apierrors.IsAlreadyExists(err) {
+		err = live.Get(ctx, client.ObjectKeyFromObject(nameless), nameless)
+	}
+	if err != nil {
+		return fmt.Errorf("record Transition %s, which has no name in it: %w", nameless.Name, err)
+	}
+	before := nameless.DeepCopy()
+	nameless.Status = ledger
+	_, err = write.Status(ctx, writer, before, nameless)
+	return err
 }
 
 // recordsOf are the subject's own records, oldest first.
@@ -70,17 +80,28 @@ func recordsOf(ctx context.Context, reader client.Reader, s Subject) ([]*v1alpha
 	return records, nil
 }
 
+// erase deletes a record as it was read: what was written to it since must be seen before it goes.
 func erase(ctx context.Context, writer client.Client, record *v1alpha1.Transition) error {
-	if err := writer.Delete(ctx, record, client.Preconditions{UID: &record.UID}); client.IgnoreNotFound(err) != nil {
+	if err := writer.Delete(ctx, record, client.Preconditions{UID: &record.UID, ResourceVersion: &record.ResourceVersion}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete Transition %s: %w", record.Name, err)
 	}
 	return nil
 }
 
-// anonymous is a record without what says whose it is. The UID stays: of an account that is gone it says no more than that
-// these records belong together.
+// Nameless tells whether a record is one that does not say whose it is. Its effects were done, or stopped, under the name that
+// it had before.
+func Nameless(t *v1alpha1.Transition) bool {
+	return t.Spec.Subject.Name == namelessOf(t.Spec.Subject.UID)
+}
+
+func namelessOf(uid types.UID) string {
+	return "removed-" + strings.ToLower(string(uid))
+}
+
+// anonymous is a record without what says whose it is. The UID of the last object stands in all of them: of an account that is
+// gone it says no more than that these records belong together.
 func anonymous(record *v1alpha1.Transition, s Subject) *v1alpha1.Transition {
-	name := "removed-" + strings.ToLower(string(s.Object.GetUID()))
+	name := namelessOf(s.Object.GetUID())
 	nameless := &v1alpha1.Transition{Spec: *record.Spec.DeepCopy()}
 	nameless.Namespace = record.Namespace
 	nameless.Name = fmt.Sprintf("%s.%s.%d", strings.ToLower(string(s.Kind)), name, Number(record.Name))
@@ -89,7 +110,7 @@ func anonymous(record *v1alpha1.Transition, s Subject) *v1alpha1.Transition {
 	if complete := record.Annotations[v1alpha1.AnnotationComplete]; complete != "" {
 		nameless.Annotations[v1alpha1.AnnotationComplete] = complete
 	}
-	nameless.Spec.Subject.Name = name
+	nameless.Spec.Subject.Name, nameless.Spec.Subject.UID = name, s.Object.GetUID()
 	nameless.Spec.Reason = ""
 	nameless.Spec.Actor.OnBehalfOf = ""
 	if user, ok := s.Object.(*v1alpha1.User); ok && nameless.Spec.Actor.Username == user.Spec.UserName {

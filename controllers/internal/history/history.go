@@ -55,6 +55,9 @@ type History struct {
 
 	// last is the highest number in use for the subject's name, of whatever identity.
 	last int
+
+	// shown is the name that the subject's status gives to its newest Transition.
+	shown string
 }
 
 // Of reads a subject's history. Where the status already names a Transition that the cache does not have yet, the
@@ -64,7 +67,7 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 	if err != nil {
 		return History{}, err
 	}
-	history, newest := History{}, 0
+	history, newest := History{shown: recorded.Name}, 0
 	take := func(transition *v1alpha1.Transition) {
 		number := Number(transition.Name)
 		history.last = max(history.last, number)
@@ -104,6 +107,26 @@ func Of(ctx context.Context, reader client.Reader, s Subject, recorded v1alpha1.
 	}
 	slices.SortFunc(history.All, func(a, b *v1alpha1.Transition) int { return Number(b.Name) - Number(a.Name) })
 	return history, nil
+}
+
+// Confirm reads those Transitions of the departure that goes on past the cache whose ledgers are not complete: one that is behind
+// would have effects run again that are done.
+func (h History) Confirm(ctx context.Context, live client.Reader) error {
+	for i, t := range lifecycle.Departure(h.All) {
+		if fromStatus := t.UID == ""; Accounted(t) && !fromStatus {
+			continue
+		}
+		confirmed := &v1alpha1.Transition{}
+		err := live.Get(ctx, client.ObjectKeyFromObject(t), confirmed)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the ledger of Transition %s: %w", t.Name, err)
+		}
+		h.All[i] = confirmed
+	}
+	return nil
 }
 
 // AccessSince is since when, by the history of a user, its access is as it was recorded last, and which access that is.
@@ -207,9 +230,12 @@ type Entry struct {
 }
 
 // Record writes the entry as the subject's next Transition. If that was written before, by a pass that was interrupted,
-// it returns what was written then; if something else took its number, the caller's view is stale and a conflict is
-// returned.
+// it returns what was written then; if something else took its number, or the subject is not as it was read, the caller's view
+// is stale and a conflict is returned.
 func (h History) Record(ctx context.Context, writer client.Client, live client.Reader, entry Entry) (*v1alpha1.Transition, error) {
+	if err := h.confirmSubject(ctx, live, entry.Subject); err != nil {
+		return nil, err
+	}
 	transition := h.transition(entry)
 	err := writer.Create(ctx, transition)
 	if err == nil {
@@ -227,6 +253,28 @@ func (h History) Record(ctx context.Context, writer client.Client, live client.R
 			fmt.Errorf("it records another change, to %s; the cache is behind", existing.Spec.To))
 	}
 	return existing, nil
+}
+
+// confirmSubject asks the API server whether a subject is as it was read whose status does not know its newest Transition. An
+// operator that was killed before it wrote the status leaves it so; but after a restart the first list of the subjects may also
+// be older than the first list of the Transitions, and what is declared there was overtaken by them.
+func (h History) confirmSubject(ctx context.Context, live client.Reader, s Subject) error {
+	if h.Newest == nil || Number(h.Newest.Name) <= Number(h.shown) {
+		return nil
+	}
+	var confirmed client.Object = &v1alpha1.User{}
+	if s.Kind == v1alpha1.SubjectMembership {
+		confirmed = &v1alpha1.Membership{}
+	}
+	err := live.Get(ctx, client.ObjectKeyFromObject(s.Object), confirmed)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read %s %s past the cache: %w", s.Kind, s.Object.GetName(), err)
+	}
+	if err == nil && confirmed.GetResourceVersion() == s.Object.GetResourceVersion() {
+		return nil
+	}
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), h.Newest.Name,
+		fmt.Errorf("it is newer than what is known about %s %s; the cache is behind", s.Kind, s.Object.GetName()))
 }
 
 func (h History) transition(entry Entry) *v1alpha1.Transition {

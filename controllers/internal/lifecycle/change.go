@@ -135,7 +135,7 @@ func outcome(s subject, d Decision, past Past, from v1alpha1.State, firstActivit
 	happened := func() edge {
 		before := past.Causes
 		if !past.statusCounts() {
-			before = causesOf(recorded)
+			before = causesThen(s, recorded)
 		}
 		e := edgeInTime(s, before, d.Causes, now)
 		e.time = latest(recorded.Time.Time, earliest(e.time, now))
@@ -193,6 +193,18 @@ func difference(before, after []v1alpha1.Cause) (vanished, appeared []v1alpha1.C
 		}
 	}
 	return vanished, appeared
+}
+
+// causesThen are the causes that a subject had when a Transition was recorded, where the status does not tell: what is declared
+// now also held then if it gives what was recorded. Where it does not, all that is known is the recorded cause. A deletion that
+// the Transition does not tell of came later.
+func causesThen(s subject, recorded v1alpha1.TransitionSpec) []v1alpha1.Cause {
+	then := s.at(recorded.ObservedTime.Time)
+	deleted := len(then.causes) > 0 && then.causes[0].Type == v1alpha1.CauseDeleted
+	if then.state != recorded.To || deleted {
+		return causesOf(recorded)
+	}
+	return then.causes
 }
 
 // causesOf is the cause that a Transition recorded, for a subject whose status is lost.

@@ -400,6 +400,35 @@ func TestPassesAreIdempotent(t *testing.T) {
 	})
 }
 
+// TestInterruptedPassIsMadeGood interrupts a pass between Transition and status, and nobody declares anything before the next one:
+// it records what it would have recorded anyhow.
+func TestInterruptedPassIsMadeGood(t *testing.T) {
+	forEachKind(t, func(t *rapid.T, s *subject) {
+		now := at(seconds.Draw(t, "now"))
+		s.live(now)
+		s.edit(t)
+		now = now.Add(time.Duration(rapid.IntRange(0, horizon).Draw(t, "wait")) * time.Second)
+		decision, outcome := s.pass(&s.history, now)
+		if outcome.Change == nil {
+			return
+		}
+		interrupted := s.history
+		interrupted.transitions = slices.Clone(s.transitions)
+		interrupted.keepTransition(outcome, now)
+		s.keep(decision, outcome, now)
+
+		now = now.Add(time.Duration(rapid.IntRange(0, horizon).Draw(t, "next")) * time.Second)
+		_, want := s.pass(&s.history, now)
+		_, got := s.pass(&interrupted, now)
+		if want.Change != nil && got.Change != nil {
+			want.Change.From, got.Change.From = "", ""
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-written +interrupted):\n%s", diff)
+		}
+	})
+}
+
 // TestLosingStatusChangesNothing restores a subject without its status: the state is what it was, and nothing is
 // recorded. How long a membership has been paused is not recorded anywhere, so only a user's stateTime is known exactly.
 func TestLosingStatusChangesNothing(t *testing.T) {
