@@ -54,7 +54,7 @@ type turn struct {
 func (p *pass) runResources(ctx context.Context, planned *v1alpha1.PlannedEffect, end time.Time) (step, error) {
 	sweep := p.sweeps.of(client.ObjectKeyFromObject(p.transition), planned.Effect)
 	// What hindered the whole effect, such as a kind that was missing, may be over before the pause is.
-	if wait := sweep.due.Sub(p.now); wait > 0 && sweep.failed[""] == nil {
+	if wait := sweep.wait(p.now); wait > 0 && sweep.failed[""] == nil {
 		return p.pausedStep(planned, sweep, wait), nil
 	}
 	t, err := p.turn(ctx, planned, sweep, nil)
@@ -551,10 +551,10 @@ func sayLate(n int) []string {
 // hinderedStep is the step of an effect that cannot act at all yet.
 func (p *pass) hinderedStep(planned *v1alpha1.PlannedEffect, s *sweep, err error) step {
 	s.failed[""] = err
-	if !s.due.After(p.now) {
+	if s.wait(p.now) <= 0 {
 		s.pause(p.now)
 	}
-	return p.pausedStep(planned, s, s.due.Sub(p.now))
+	return p.pausedStep(planned, s, s.wait(p.now))
 }
 
 // pausedStep is the step of an effect that waits for its next round.

@@ -111,6 +111,15 @@ func (s *sweep) pause(now time.Time) {
 	s.due = now.Add(s.delay)
 }
 
+// wait is for how long the next round has to wait; not above zero: it may begin. A clock that was set back must not make it longer
+// than the pause.
+func (s *sweep) wait(now time.Time) time.Duration {
+	if !s.due.IsZero() && s.due.Sub(now) > s.delay {
+		s.due = now.Add(s.delay)
+	}
+	return s.due.Sub(now)
+}
+
 // begin starts a round.
 func (s *sweep) begin() {
 	s.due = time.Time{}
