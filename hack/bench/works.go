@@ -10,6 +10,7 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -165,20 +166,22 @@ func (m *mould) leaving() (*record, error) {
 
 // deactivate deactivates a whole crowd at once. Through the API server it would take longer than what follows from it.
 func (s *scene) deactivate(ctx context.Context, m *mould, crowd []person) (at time.Time, err error) {
-	const together = 100
 	user, err := m.leaving()
 	if err != nil {
 		return at, err
 	}
 	at = time.Now()
-	for begin := 0; begin < len(crowd); begin += together {
-		var puts []clientv3.Op
-		for _, p := range crowd[begin:min(begin+together, len(crowd))] {
-			puts = append(puts, clientv3.OpPut(p.replaced.Replace(user.key), p.replaced.Replace(user.value)))
-		}
-		if _, err := s.put(ctx, puts); err != nil {
-			return at, err
-		}
+	group, writing := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, p := range crowd {
+		group.Go(func() error {
+			// Each at a revision of its own, as the API server would: it takes up a watch after the last revision that it has told.
+			_, err := s.put(writing, []clientv3.Op{clientv3.OpPut(p.replaced.Replace(user.key), p.replaced.Replace(user.value))})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return at, err
 	}
 	return at, nil
 }
