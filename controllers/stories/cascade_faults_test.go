@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 // twentyEffects are effects of every action in turn, each on one piece of work: that whose spec.number is its own.
@@ -63,7 +64,7 @@ var _ = Describe("A cascade of twenty effects", Serial, func() {
 		GinkgoHelper()
 		var lines []string
 		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(workKind)
+		list.SetGroupVersionKind(example.Work)
 		Expect(admin.List(ctx, list, client.InNamespace(o.name))).To(Succeed())
 		for i := range list.Items {
 			work := &list.Items[i]
@@ -108,7 +109,7 @@ func (o *organization) watchCascade(ctx context.Context) <-chan string {
 	GinkgoHelper()
 	changed := make(chan string, 100)
 	work := &unstructured.UnstructuredList{}
-	work.SetGroupVersionKind(workKind)
+	work.SetGroupVersionKind(example.Work)
 	for kind, list := range map[string]client.ObjectList{"Work": work, "Group": &v1alpha1.GroupList{}, "Membership": &v1alpha1.MembershipList{}} {
 		Expect(admin.List(ctx, list, client.InNamespace(o.name))).To(Succeed())
 		changes, err := admin.Watch(ctx, list, client.InNamespace(o.name),

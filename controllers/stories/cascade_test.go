@@ -11,33 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
-
-// oneOfEach has an effect of each action on work, told apart by spec.class.
-const oneOfEach = `
-serviceAccountName: lifecycle
-guards: {leader: Allow, lastRoleHolder: Allow}
-effects:
-- name: deleted
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, match: "object.spec.class == 'deleted'", action: Delete}
-- name: children
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.parent, effect: deleted}, action: Delete}
-- name: transferred
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner, value: UserName}, action: Transfer, successors: [Successor, Owner]}
-- name: unassigned
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: "spec.editors[*].name"}, action: Unassign}
-- name: patched
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.payer, value: Email}, match: "object.spec.state == 'Active'", action: Patch, patch: {spec: {state: Cancelled, renewal: null}}}
-- name: anonymised
-  resources:
-    apiVersion: work.example.com/v1
-    kind: Work
-    reference: {fieldPath: "spec.comments[*].author"}
-    action: Anonymize
-    fields: [{path: "spec.comments[*].author", value: Removed User}]
-- name: kept
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, match: "object.spec.class == 'kept'", action: Keep}
-`
 
 // transferToOwner hands over everything that a user owns.
 const transferToOwner = `
@@ -54,7 +29,7 @@ func successor(name string) func(*v1alpha1.User) {
 
 var _ = Describe("A cascade", func() {
 	It("does to each object what its effect says, and to nothing else anything", func(ctx context.Context) {
-		o := workingOrganization(ctx, oneOfEach)
+		o := workingOrganization(ctx, example.OneOfEach)
 		o.createUser(ctx, "alice", wasActive, successor("dan"))
 		o.createUser(ctx, "dan", wasActive)
 		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
@@ -203,7 +178,7 @@ effects:
 	})
 
 	It("stops where the user comes back in the middle, and its ledger says what was done", func(ctx context.Context) {
-		o := workingOrganization(ctx, oneOfEach)
+		o := workingOrganization(ctx, example.OneOfEach)
 		o.createUser(ctx, "alice", wasActive)
 		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
 		o.createWork(ctx, "goal", `{owner: alice, class: deleted}`)
@@ -264,7 +239,7 @@ effects:
 	})
 
 	It("says what its service account may not do, closes access all the same, and goes on when it may", func(ctx context.Context) {
-		o := workingOrganization(ctx, oneOfEach)
+		o := workingOrganization(ctx, example.OneOfEach)
 		target := o.createProgram(ctx, "mentoring")
 		o.createUser(ctx, "alice", wasActive)
 		o.enrol(ctx, "alice", v1alpha1.StateActive, "mentoring")
@@ -288,7 +263,7 @@ effects:
 	})
 
 	It("goes on with everything else where one object's deletion hangs, and says what that waits for", func(ctx context.Context) {
-		o := workingOrganization(ctx, oneOfEach)
+		o := workingOrganization(ctx, example.OneOfEach)
 		o.createUser(ctx, "alice", wasActive)
 		Eventually(o.stateOf(ctx, "alice")).Should(Equal(v1alpha1.StateActive))
 		o.createWork(ctx, "hanging", `{owner: alice, class: deleted}`, func(w *unstructured.Unstructured) { w.SetFinalizers([]string{"work.example.com/hangs"}) })

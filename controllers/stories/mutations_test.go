@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 	"tenure.dev/tenure/hack/local"
 )
 
@@ -174,8 +175,8 @@ func (n *nonsense) readKinds() {
 		Expect(yaml.UnmarshalStrict(must(os.ReadFile(file)), &definition)).To(Succeed())
 		names := definition.Spec.Names
 		kind := &kindOfObject{name: names.Kind, plural: names.Plural, schema: definition.Spec.Versions[0].Schema.OpenAPIV3Schema}
-		example := root + "/api/v1alpha1/testdata/" + strings.ToLower(names.Kind) + ".yaml"
-		Expect(yaml.Unmarshal(must(os.ReadFile(example)), &kind.example)).To(Succeed())
+		sample := root + "/api/v1alpha1/testdata/" + strings.ToLower(names.Kind) + ".yaml"
+		Expect(yaml.Unmarshal(must(os.ReadFile(sample)), &kind.example)).To(Succeed())
 		n.kinds = append(n.kinds, kind)
 	}
 	n.kind("Organization").example["status"].(tree)["departures"] = []any{
@@ -196,7 +197,7 @@ func (n *nonsense) readKinds() {
 // onWork lets an effect be about work, which the cluster has.
 func onWork(effect tree) {
 	if resources, is := effect["resources"].(tree); is {
-		resources["apiVersion"], resources["kind"] = workKind.GroupVersion().String(), workKind.Kind
+		resources["apiVersion"], resources["kind"] = example.Work.GroupVersion().String(), example.Work.Kind
 	}
 }
 
@@ -355,23 +356,23 @@ func (k *kindOfObject) fields() []field {
 	return found
 }
 
-// walk goes through everything that an example has.
-func walk(schema *apiextensionsv1.JSONSchemaProps, example any, place []any, found func([]any, *apiextensionsv1.JSONSchemaProps)) {
+// walk goes through everything that a sample has.
+func walk(schema *apiextensionsv1.JSONSchemaProps, sample any, place []any, found func([]any, *apiextensionsv1.JSONSchemaProps)) {
 	if len(place) > 0 {
 		found(place, schema)
 	}
 	within := func(step any) []any { return append(slices.Clone(place), step) }
-	switch example := example.(type) {
+	switch sample := sample.(type) {
 	case tree:
-		for _, name := range slices.Sorted(maps.Keys(example)) {
+		for _, name := range slices.Sorted(maps.Keys(sample)) {
 			if property, known := schema.Properties[name]; known && name != "metadata" {
-				walk(&property, example[name], within(name), found)
+				walk(&property, sample[name], within(name), found)
 			} else if schema.AdditionalProperties != nil {
-				walk(schema.AdditionalProperties.Schema, example[name], within(name), found)
+				walk(schema.AdditionalProperties.Schema, sample[name], within(name), found)
 			}
 		}
 	case []any:
-		for i, item := range example {
+		for i, item := range sample {
 			walk(schema.Items.Schema, item, within(i), found)
 		}
 	}
@@ -1084,11 +1085,12 @@ func (n *nonsense) undeclared(ctx context.Context) (differences []string, err er
 	in := client.InNamespace(n.name)
 	err = errors.Join(admin.List(ctx, users, in), admin.List(ctx, memberships, in), admin.List(ctx, groups, in),
 		admin.List(ctx, bindings, client.MatchingLabels{v1alpha1.LabelOrganization: n.name}))
+	now := time.Now()
 	byName := map[string]*v1alpha1.User{}
 	for i := range users.Items {
 		user := &users.Items[i]
 		byName[user.Name] = user
-		state := stateByTable(user)
+		state := stateByTable(user, now)
 		if user.Status.ObservedGeneration != user.Generation {
 			differences = append(differences, fmt.Sprintf("User %s is not seen as it is", user.Name))
 		}
@@ -1103,7 +1105,7 @@ func (n *nonsense) undeclared(ctx context.Context) (differences []string, err er
 	for i := range memberships.Items {
 		m := &memberships.Items[i]
 		user := byName[m.Spec.UserRef.Name]
-		active := activeByTable(m, user) && slices.ContainsFunc(groups.Items, func(g v1alpha1.Group) bool { return g.Name == m.Spec.GroupRef.Name })
+		active := activeByTable(m, user, now) && slices.ContainsFunc(groups.Items, func(g v1alpha1.Group) bool { return g.Name == m.Spec.GroupRef.Name })
 		if active != (m.Status.State == v1alpha1.StateActive) {
 			differences = append(differences, fmt.Sprintf("Membership %s is %q", m.Name, m.Status.State))
 		}
@@ -1156,8 +1158,7 @@ func hasAccess(state v1alpha1.State) bool {
 }
 
 // stateByTable reads the table of states of a user from the top. Activated is Active here.
-func stateByTable(u *v1alpha1.User) v1alpha1.State {
-	now := time.Now()
+func stateByTable(u *v1alpha1.User, now time.Time) v1alpha1.State {
 	desired := func(status v1alpha1.UserDesiredStatus, hold v1alpha1.UserHoldStatus) bool {
 		return u.Spec.DesiredStatus == status || slices.ContainsFunc(u.Spec.Holds, func(h v1alpha1.UserHold) bool { return h.Status == hold })
 	}
@@ -1185,9 +1186,8 @@ func stateByTable(u *v1alpha1.User) v1alpha1.State {
 }
 
 // activeByTable tells whether a membership is Active, if there is its group.
-func activeByTable(m *v1alpha1.Membership, user *v1alpha1.User) bool {
-	now := time.Now()
-	return user != nil && hasAccess(stateByTable(user)) && m.DeletionTimestamp.IsZero() && len(m.Spec.Holds) == 0 &&
+func activeByTable(m *v1alpha1.Membership, user *v1alpha1.User, now time.Time) bool {
+	return user != nil && hasAccess(stateByTable(user, now)) && m.DeletionTimestamp.IsZero() && len(m.Spec.Holds) == 0 &&
 		m.Spec.DesiredStatus == v1alpha1.MembershipDesiredActive && !m.Spec.StartTime.After(now) &&
 		(m.Spec.ExpirationTime.IsZero() || m.Spec.ExpirationTime.After(now))
 }

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 // consequences has effects that differ in what they leave behind: some can be undone, some cannot, and some leave everything as it is.
@@ -547,7 +548,7 @@ func (w *world) expectDone(ctx context.Context, said *foretold) {
 	}
 	Expect(done).To(ConsistOf(said.Effects))
 	for _, e := range said.Effects {
-		if e.Action == v1alpha1.ActionTransfer && e.Kind == workKind.Kind {
+		if e.Action == v1alpha1.ActionTransfer && e.Kind == example.Work.Kind {
 			Expect(w.having(ctx, e.Effect, "alice")).To(BeZero(), e.Effect)
 			Expect(w.changedBy(ctx, record.UID, e.Effect, e.Successor)).To(Equal(e.Targets), e.Effect)
 		}
@@ -558,7 +559,7 @@ func (w *world) expectDone(ctx context.Context, said *foretold) {
 func (w *world) changedBy(ctx context.Context, transition types.UID, effect, to string) (count int32) {
 	GinkgoHelper()
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(workKind)
+	list.SetGroupVersionKind(example.Work)
 	Expect(admin.List(ctx, list, client.InNamespace(w.name))).To(Succeed())
 	for i := range list.Items {
 		uid, effects, _ := strings.Cut(list.Items[i].GetAnnotations()[v1alpha1.AnnotationEffects], ":")
@@ -664,7 +665,7 @@ func warned(printed string, err error) []string {
 
 // everyVersion are the resourceVersions of all that a change of a user might touch.
 func (o *organization) everyVersion(ctx context.Context) (map[string]string, error) {
-	kinds := []schema.GroupVersionKind{workKind, eventsv1.SchemeGroupVersion.WithKind("Event")}
+	kinds := []schema.GroupVersionKind{example.Work, eventsv1.SchemeGroupVersion.WithKind("Event")}
 	for _, kind := range []string{"Organization", "LifecyclePolicy", "Group", "User", "Membership", "Transition"} {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
 	}

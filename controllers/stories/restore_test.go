@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -224,8 +225,9 @@ func (o *organization) everything(ctx context.Context) (objects []client.Object,
 	return objects, err
 }
 
-// shown is the status of everything, but for when and for which generation it was written, and for what admission notes there
-// for a minute.
+// shown is the status of everything, but for when and for which generation it was written, for what admission notes there for a
+// minute, and for since when a membership pauses with its user: that is when the operator saw it, and where the status was
+// lost, when it was recorded of the user, which may be in another second.
 func (o *organization) shown(ctx context.Context) (map[string]string, error) {
 	return o.view(ctx, func(object map[string]any) any {
 		status, _ := object["status"].(map[string]any)
@@ -236,9 +238,19 @@ func (o *organization) shown(ctx context.Context) (map[string]string, error) {
 			delete(c.(map[string]any), "observedGeneration")
 			delete(c.(map[string]any), "lastTransitionTime")
 		}
+		if status["state"] == string(v1alpha1.StatePaused) {
+			delete(status, "stateTime")
+			for _, c := range conditions {
+				condition := c.(map[string]any)
+				condition["message"] = sinceWhen.ReplaceAllString(condition["message"].(string), "$1 since then")
+			}
+		}
 		return status
 	})
 }
+
+// sinceWhen is how a condition says since when a membership pauses.
+var sinceWhen = regexp.MustCompile(`^(Paused) since \S+ \S+Z`)
 
 // declared is what people, and the operator as one that keeps something on the objects, have written.
 func (o *organization) declared(ctx context.Context) (map[string]string, error) {

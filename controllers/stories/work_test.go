@@ -16,37 +16,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
-// workKind is a kind of which the operator knows nothing: whatever an application keeps about people's work.
-var workKind = schema.GroupVersionKind{Group: "work.example.com", Version: "v1", Kind: "Work"}
-
-const workDefinition = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: works.work.example.com}
-spec:
-  group: work.example.com
-  scope: Namespaced
-  names: {kind: Work, plural: works, singular: work}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-`
-
 // haveWork makes sure that the cluster has the kind.
-var haveWork = sync.OnceFunc(func() { haveDefinition(workDefinition) })
+var haveWork = sync.OnceFunc(func() { haveDefinition(example.WorkDefinition) })
 
 // haveDefinition creates a CustomResourceDefinition and waits until it is served.
 func haveDefinition(text string) {
@@ -71,7 +49,7 @@ func (o *organization) letLifecycle(ctx context.Context, verbs ...string) {
 	role := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: "lifecycle", Namespace: o.name},
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{workKind.Group}, Resources: []string{"works"}, Verbs: verbs},
+			{APIGroups: []string{example.Work.Group}, Resources: []string{"works"}, Verbs: verbs},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: verbs},
 		},
 	}
@@ -160,7 +138,7 @@ func (o *organization) replaceSpec(work *unstructured.Unstructured, spec string)
 
 func newWork(namespace, name string) *unstructured.Unstructured {
 	work := &unstructured.Unstructured{}
-	work.SetGroupVersionKind(workKind)
+	work.SetGroupVersionKind(example.Work)
 	work.SetNamespace(namespace)
 	work.SetName(name)
 	return work
@@ -170,7 +148,7 @@ func newWork(namespace, name string) *unstructured.Unstructured {
 func (o *organization) work(ctx context.Context) func() (map[string]string, error) {
 	return func() (map[string]string, error) {
 		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(workKind)
+		list.SetGroupVersionKind(example.Work)
 		if err := admin.List(ctx, list, client.InNamespace(o.name)); err != nil {
 			return nil, err
 		}

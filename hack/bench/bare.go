@@ -117,7 +117,8 @@ func parallel(size int, do func(i int) error) error {
 
 // script is what the operator wrote about one user, word for word. The bare client writes the same about others.
 type script struct {
-	transition, user, membership, event, ledger string
+	transition, user, membership, ledger string
+	events                               []string
 }
 
 // learn takes down what the operator wrote about somebody who was cast and has lost their access since.
@@ -151,7 +152,7 @@ func (s *scene) learn(ctx context.Context, m *mould, p person) (*script, error) 
 	if learned.membership, err = s.statusChange(ctx, m, back, memberships, p.name+"-"+crew, membership); err != nil {
 		return nil, err
 	}
-	learned.event, err = s.told(ctx, back, p)
+	learned.events, err = s.told(ctx, back, p)
 	return learned, err
 }
 
@@ -212,11 +213,11 @@ func statusIn(object []byte) ([]byte, error) {
 	return []byte(`{"status":` + compact.String() + `}`), nil
 }
 
-// told is the Event about somebody; empty where there is none.
-func (s *scene) told(ctx context.Context, back *strings.Replacer, p person) (string, error) {
+// told are the Events about somebody.
+func (s *scene) told(ctx context.Context, back *strings.Replacer, p person) (told []string, err error) {
 	var list eventsv1.EventList
 	if err := s.admin.List(ctx, &list, client.InNamespace(organization)); err != nil {
-		return "", fmt.Errorf("learning what the operator tells: %w", err)
+		return nil, fmt.Errorf("learning what the operator tells: %w", err)
 	}
 	for i := range list.Items {
 		event := &list.Items[i]
@@ -227,11 +228,11 @@ func (s *scene) told(ctx context.Context, back *strings.Replacer, p person) (str
 		event.SetGroupVersionKind(eventsv1.SchemeGroupVersion.WithKind("Event"))
 		encoded, err := json.Marshal(event)
 		if err != nil {
-			return "", fmt.Errorf("learning what the operator tells: %w", err)
+			return nil, fmt.Errorf("learning what the operator tells: %w", err)
 		}
-		return back.Replace(string(encoded)), nil
+		told = append(told, back.Replace(string(encoded)))
 	}
-	return "", nil
+	return told, nil
 }
 
 // bindingOf is the name of the RoleBinding of somebody's membership.
@@ -255,30 +256,33 @@ func (s *scene) depart(ctx context.Context, m *mould, learned *script, p person)
 	)
 }
 
-// announce makes the Events that the operator makes beside its writes, one after the other as it does, for a share of the
-// people that are told of through the channel.
-func (s *scene) announce(ctx context.Context, learned *script, share float64, done <-chan person) error {
+// announce makes the Events that the operator makes beside its writes, one after the other as it does, so many for each of
+// those who are told of through the channel.
+func (s *scene) announce(ctx context.Context, learned *script, each float64, done <-chan person) error {
+	const path = "/apis/events.k8s.io/v1/namespaces/" + organization + "/events"
 	var failures []error
 	owed := 0.0
 	for p := range done {
-		if owed += share; owed < 1 || learned.event == "" {
-			continue
+		owed += each
+		for _, event := range learned.events {
+			if owed < 1 {
+				break
+			}
+			owed--
+			failures = append(failures, s.asOperator.send(ctx, http.MethodPost, path, plain, p.replaced.Replace(event)))
 		}
-		owed--
-		path := "/apis/events.k8s.io/v1/namespaces/" + organization + "/events"
-		failures = append(failures, s.asOperator.send(ctx, http.MethodPost, path, plain, p.replaced.Replace(learned.event)))
 	}
 	return errors.Join(failures...)
 }
 
-// departAll has a crowd lose its access, and makes Events for a share of it. It returns when that began.
-func (s *scene) departAll(ctx context.Context, m *mould, learned *script, crowd []person, share float64) (time.Time, error) {
+// departAll has everybody of a crowd leave, and makes so many Events for each. It returns when that began.
+func (s *scene) departAll(ctx context.Context, learned *script, crowd []person, events float64, leave func(person) error) (time.Time, error) {
 	done := make(chan person, len(crowd))
 	announced := make(chan error, 1)
-	go func() { announced <- s.announce(ctx, learned, share, done) }()
+	go func() { announced <- s.announce(ctx, learned, events, done) }()
 	began := time.Now()
 	err := parallel(len(crowd), func(i int) error {
-		err := s.depart(ctx, m, learned, crowd[i])
+		err := leave(crowd[i])
 		done <- crowd[i]
 		return err
 	})

@@ -82,7 +82,7 @@ func (s *scene) bulk(ctx context.Context, mould *mould) (measure, error) {
 			byOperator.effort.Seconds, byBare.Seconds, rounds[i].Ratio, byOperator.effort.Writes/float64(size), byBare.Writes/float64(size))
 	}
 	m := of("P4", size, size, "×", cascadeBar, rounds)
-	m.remark("Until every ledger is complete. Each user has five objects: the bare client makes five writes to them, four about the user and one to the ledger. The operator makes %.2f Events per user, and the bare client none",
+	m.remark("Until every ledger is complete. Each user has five objects: the bare client makes five writes to them, four about the user and one to the ledger. The operator also makes %.2f Events per user, and the bare client as many",
 		m.EventsPerUser)
 	return m, nil
 }
@@ -149,9 +149,8 @@ func (s *scene) bareBulk(ctx context.Context, mould *mould, learned *cascade, si
 		return nil, err
 	}
 	result, err := s.watched(ctx, "bare", size, grace(3*size), func() (time.Time, error) {
-		at := time.Now()
-		return at, parallel(size, func(i int) error {
-			p := crowd[i]
+		events := learned.effort.Events / float64(size)
+		return s.departAll(ctx, learned.learned, crowd, events, func(p person) error {
 			failures := []error{s.depart(ctx, mould, learned.learned, p)}
 			for _, w := range piecesOf(p) {
 				failures = append(failures, s.finish(ctx, learned.changes, p, w))

@@ -25,6 +25,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers"
+	"tenure.dev/tenure/hack/example"
 )
 
 // registry is where the API server keeps objects in etcd.
@@ -323,7 +324,7 @@ func (s *scene) sweep(ctx context.Context, crowd string) error {
 		custom + transitions + "/" + organization + "/user." + crowd + "-",
 		custom + transitions + "/" + organization + "/membership." + crowd + "-",
 		registry + bindings + "/" + target + "/tenure:" + organization + ":" + crowd + "-",
-		registry + workGroup + "/" + worksResource + "/" + organization + "/" + crowd + "-",
+		registry + example.Work.Group + "/" + worksResource + "/" + organization + "/" + crowd + "-",
 		registry + "events/" + organization + "/",
 	} {
 		if _, err := s.store.Delete(ctx, prefix, clientv3.WithPrefix()); err != nil {
@@ -339,7 +340,7 @@ func resourceOf(kind string) (schema.GroupVersionResource, string) {
 	case bindings:
 		return rbacv1.SchemeGroupVersion.WithResource(bindings), target
 	case worksResource:
-		return schema.GroupVersionResource{Group: workGroup, Version: "v1", Resource: worksResource}, organization
+		return schema.GroupVersionResource{Group: example.Work.Group, Version: "v1", Resource: worksResource}, organization
 	default:
 		return v1alpha1.GroupVersion.WithResource(kind), organization
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type observer struct {
 	end     context.CancelFunc
 	mutex   sync.Mutex
 	seen    map[string]map[string]time.Time // by kind and name of the user
+	lost    error                           // why something may not have been seen
 	changed chan struct{}
 }
 
@@ -106,7 +108,8 @@ func (o *observer) follow(ctx context.Context, s sight, watching watch.Interface
 		case <-ctx.Done():
 			return
 		case event, open := <-watching.ResultChan():
-			if !open {
+			if !open || event.Type == watch.Error {
+				o.lose(fmt.Errorf("the watch of %s ends: %v", s.kind, event.Object))
 				return
 			}
 			if object, err := meta.Accessor(event.Object); err == nil && s.shows(event) {
@@ -139,6 +142,12 @@ func (o *observer) note(s sight, name string) {
 	case o.changed <- struct{}{}:
 	default:
 	}
+}
+
+func (o *observer) lose(err error) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	o.lost = errors.Join(o.lost, err)
 }
 
 // when something of a kind was seen of somebody; zero where it was not.
@@ -189,6 +198,9 @@ func (o *observer) String() string {
 	counts := map[string]int{}
 	for kind, seen := range o.seen {
 		counts[kind] = len(seen)
+	}
+	if o.lost != nil {
+		return fmt.Sprintf("%v (%v)", counts, o.lost)
 	}
 	return fmt.Sprint(counts)
 }

@@ -33,7 +33,7 @@ type storm struct {
 	told    []float64 // and until the status said so
 	urgent  []float64 // seconds from the request of a suspension by hand until the access was closed
 	learned *script
-	share   float64 // of Events per user
+	events  float64 // per user
 }
 
 // storms measures P1, P2 and P12.
@@ -233,7 +233,7 @@ func (s *scene) weather(ctx context.Context, at time.Time, crowd string, size, b
 	}
 	result.effort = *spent
 	result.effort.Seconds = o.last().Sub(at).Seconds()
-	result.share = spent.Events / float64(size)
+	result.events = spent.Events / float64(size)
 	if early := quantile(result.closed, 0); early < 0 {
 		return nil, fmt.Errorf("access was closed %.3f s before its time", -early)
 	}
@@ -309,7 +309,9 @@ func (s *scene) bareWeather(ctx context.Context, mould *mould, learned *storm, c
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.departAll(ctx, mould, learned.learned, crowd, learned.share)
+	at, err := s.departAll(ctx, learned.learned, crowd, learned.events, func(p person) error {
+		return s.depart(ctx, mould, learned.learned, p)
+	})
 	if err != nil {
 		return nil, err
 	}

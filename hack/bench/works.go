@@ -16,38 +16,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
-// Work is a kind of which the operator knows nothing: whatever an application keeps about people's work.
 const (
-	workGroup     = "work.example.com"
 	worksResource = "works"
-
-	workDefinition = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: works.work.example.com}
-spec:
-  group: work.example.com
-  scope: Namespaced
-  names: {kind: Work, plural: works, singular: work}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-`
 
 	// workPolicy deletes, hands over and unassigns.
 	workPolicy = `
@@ -71,14 +50,12 @@ var works = []string{
 	`{class: task, assignee: %s, title: Order the chairs, state: Open, text: "Green ones. Ask for the price of delivery."}`,
 }
 
-var workKind = schema.GroupVersionKind{Group: workGroup, Version: "v1", Kind: "Work"}
-
 func workOf(name string, i int) string { return fmt.Sprintf("%s-w%d", name, i) }
 
 // setUpWork makes the kind, lets the operator act on it as a service account, and puts the policy into force.
 func (s *scene) setUpWork(ctx context.Context) error {
 	definition := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal([]byte(workDefinition), &definition.Object); err != nil {
+	if err := yaml.Unmarshal([]byte(example.WorkDefinition), &definition.Object); err != nil {
 		return fmt.Errorf("reading the definition of Work: %w", err)
 	}
 	binding := func(role string, subject rbacv1.Subject) *rbacv1.RoleBinding {
@@ -91,7 +68,7 @@ func (s *scene) setUpWork(ctx context.Context) error {
 		definition,
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "lifecycle", Namespace: organization}},
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "lifecycle", Namespace: organization}, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{workGroup}, Resources: []string{worksResource}, Verbs: []string{"get", "list", "watch", "patch", "delete"}},
+			{APIGroups: []string{example.Work.Group}, Resources: []string{worksResource}, Verbs: []string{"get", "list", "watch", "patch", "delete"}},
 		}},
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "impersonate", Namespace: organization}, Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"lifecycle"}, Verbs: []string{"impersonate"}},
@@ -130,13 +107,13 @@ func (s *scene) giveWork(ctx context.Context, m *mould) error {
 			return fmt.Errorf("reading a piece of work: %w", err)
 		}
 		work.Object = map[string]any{"spec": content}
-		work.SetGroupVersionKind(workKind)
+		work.SetGroupVersionKind(example.Work)
 		work.SetNamespace(organization)
 		work.SetName(workOf(m.name, i))
 		if err := s.admin.Create(ctx, work); err != nil {
 			return fmt.Errorf("creating a piece of work: %w", err)
 		}
-		key := registry + workGroup + "/" + worksResource + "/" + organization + "/" + work.GetName()
+		key := registry + example.Work.Group + "/" + worksResource + "/" + organization + "/" + work.GetName()
 		found, err := s.store.Get(ctx, key)
 		if err != nil || len(found.Kvs) != 1 {
 			return fmt.Errorf("reading %s from etcd: %w", key, err)
@@ -241,7 +218,7 @@ func (s *scene) learnWork(ctx context.Context, m *mould, p person) ([]string, er
 	var changes []string
 	for i := range works {
 		work := &unstructured.Unstructured{}
-		work.SetGroupVersionKind(workKind)
+		work.SetGroupVersionKind(example.Work)
 		err := s.admin.Get(ctx, client.ObjectKey{Namespace: organization, Name: workOf(p.name, i)}, work)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("learning what the operator does to work: %w", err)

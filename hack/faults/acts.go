@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 // act is one thing that a person does.
@@ -358,7 +359,7 @@ func createWork(name, spec string, edits ...func(*unstructured.Unstructured)) ac
 func editWork(name string, edits ...func(*unstructured.Unstructured)) act {
 	return func(ctx context.Context, w *world) error {
 		work := &unstructured.Unstructured{}
-		work.SetGroupVersionKind(workKind)
+		work.SetGroupVersionKind(example.Work)
 		return change(ctx, w.people, work, within(name)(w), func(client.Object) {
 			for _, edit := range edits {
 				edit(work)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 //go:embed endings/*.txt
@@ -177,7 +178,7 @@ var anyUID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 func (w *world) works(ctx context.Context) (lines []string, err error) {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(workKind)
+	list.SetGroupVersionKind(example.Work)
 	err = w.people.List(ctx, list, client.InNamespace(w.namespace))
 	for i := range list.Items {
 		said := strings.ReplaceAll(inline(list.Items[i].Object["spec"]), "@"+w.namespace+".example", "@DOMAIN")

@@ -10,9 +10,6 @@ import (
 
 // A few dozen plans of all, as a first look; `make faults` runs the others.
 func TestTheOperatorComesRight(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a control plane")
-	}
 	root, err := local.RepositoryRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tenure.dev/tenure/hack/readme"
 )
 
 // caught is what came of a planted bug.
@@ -121,6 +123,15 @@ func (h *hunter) run(ctx context.Context, t trial, program, name, path string) (
 	return readReport(path)
 }
 
+// earlier is the report that an earlier run has left; an empty one where there is none.
+func earlier(path string) (*report, error) {
+	r, err := readReport(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return &report{}, nil
+	}
+	return r, err
+}
+
 func readReport(path string) (*report, error) {
 	r := &report{}
 	return r, readJSON(path, r)
@@ -187,12 +198,32 @@ func huntAll(ctx context.Context, l *lab, o options, folder string, out io.Write
 		}
 	}
 	fmt.Fprintf(out, "%d bugs were planted, %d of them caught\n", len(all), len(all)-missed)
-	r, err := readReport(o.report)
-	if errors.Is(err, os.ErrNotExist) {
-		r = &report{}
-	} else if err != nil {
+	r, err := earlier(o.report)
+	if err != nil {
 		return missed, err
 	}
 	r.Bugs = all
+	if o.readme != "" {
+		if err := readme.Write(o.readme, bugsSection, bugsText(all)); err != nil {
+			return missed, err //nolint:wrapcheck // says what it was about
+		}
+	}
 	return missed, r.write(o.report)
+}
+
+// bugsText is the table of the bugs that were planted.
+func bugsText(all []caught) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "| Bug | Mistake | Caught by | After |\n| --- | --- | --- | --: |\n")
+	missed := 0
+	for _, c := range all {
+		by := strings.Join(c.Oracles, ", ")
+		if !c.Caught {
+			by = "**nothing**"
+			missed++
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %.0f s |\n", c.Name, c.Mistake, by, c.Seconds)
+	}
+	fmt.Fprintf(&text, "\n%d bugs were planted, %d of them caught.\n", len(all), len(all)-missed)
+	return text.String()
 }

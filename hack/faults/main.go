@@ -33,8 +33,11 @@ type options struct {
 	readme, report, manager   string
 }
 
-// readmeSection is where the table goes in a Markdown file.
-const readmeSection = "faults"
+// Where the tables go in a Markdown file.
+const (
+	readmeSection = "faults"
+	bugsSection   = "bugs"
+)
 
 const (
 	// wholeLimit is how many plans are a whole run, the outages left aside, and shortLimit a short one.
@@ -128,6 +131,11 @@ func perform(ctx context.Context, o options, out io.Writer) (failed int, err err
 			return report.Failed, err //nolint:wrapcheck // says what it was about
 		}
 	}
+	before, err := earlier(o.report)
+	if err != nil {
+		return report.Failed, err
+	}
+	report.Bugs = before.Bugs
 	return report.Failed, report.write(o.report)
 }
 

@@ -26,7 +26,7 @@ const (
 	glance = 5 * time.Millisecond
 )
 
-// quiet returns when the operator has done all that there is to do for now: it was told what there is, no request of it is
+// quiet returns when the operator has done all that there is to do: it was told what there is, no request of it is
 // under way, nothing is queued or worked on, and what waits for a moment had its turn.
 func (r *run) quiet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longestQuiet)

@@ -60,3 +60,27 @@ func TestAReportCanBeReadByMachines(t *testing.T) {
 		t.Errorf("bugs are %s (%v)", bugs, err)
 	}
 }
+
+func TestATableSaysWhatCaughtABug(t *testing.T) {
+	want := `| Bug | Mistake | Caught by | After |
+| --- | --- | --- | --: |
+| early | a deadline is taken for past | O1, O5 | 12 s |
+| asleep | nobody wakes the operator | **nothing** | 30 s |
+
+2 bugs were planted, 1 of them caught.
+`
+	said := bugsText([]caught{
+		{Name: "early", Mistake: "a deadline is taken for past", Caught: true, Oracles: []string{"O1", "O5"}, Seconds: 12.2},
+		{Name: "asleep", Mistake: "nobody wakes the operator", Seconds: 30},
+	})
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestThereNeedBeNoEarlierReport(t *testing.T) {
+	r, err := earlier(filepath.Join(t.TempDir(), "faults.json"))
+	if err != nil || r.Points != 0 {
+		t.Errorf("an earlier report: %+v, %v", r, err)
+	}
+}

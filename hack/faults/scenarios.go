@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 // scenario is something that happens in an organization.
@@ -119,31 +120,8 @@ func expiryStormScenario() scenario {
 	}
 }
 
-// everyEffect has an effect of each action on work, told apart by spec.class, on memberships and on relations.
-const everyEffect = `
-serviceAccountName: lifecycle
-guards: {leader: Allow, lastRoleHolder: Allow}
-effects:
-- name: deleted
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, match: "object.spec.class == 'deleted'", action: Delete}
-- name: children
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.parent, effect: deleted}, action: Delete}
-- name: transferred
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner, value: UserName}, action: Transfer, successors: [Successor, Owner]}
-- name: unassigned
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: "spec.editors[*].name"}, action: Unassign}
-- name: patched
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.payer, value: Email}, match: "object.spec.state == 'Active'", action: Patch, patch: {spec: {state: Cancelled, renewal: null}}}
-- name: anonymised
-  resources:
-    apiVersion: work.example.com/v1
-    kind: Work
-    reference: {fieldPath: "spec.comments[*].author"}
-    action: Anonymize
-    fields: [{path: "spec.comments[*].author", value: Removed User}]
-- name: kept
-  resources: {apiVersion: work.example.com/v1, kind: Work, reference: {fieldPath: spec.owner}, match: "object.spec.class == 'kept'", action: Keep}
-- name: teams
+// everyEffect has an effect of each action on work, and others on memberships and on relations.
+const everyEffect = example.OneOfEach + `- name: teams
   memberships: {groupTypes: [Team], action: Remove}
 - name: relations
   relations: {kinds: [Leader, Manager], action: Transfer, successors: [Successor, Owner]}

@@ -78,7 +78,14 @@ type stream struct {
 func follow(w *wire, source string, response *http.Response) *http.Response {
 	s := &stream{wire: w, source: source, body: response.Body, done: make(chan struct{})}
 	ctx := response.Request.Context()
-	s.leaves = func() bool { return ctx.Err() != nil }
+	s.leaves = func() bool {
+		select {
+		case <-s.done:
+			return true
+		default:
+			return ctx.Err() != nil
+		}
+	}
 	s.out, s.in = io.Pipe()
 	w.seen.opened(source)
 	go s.pump()

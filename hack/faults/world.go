@@ -11,13 +11,13 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 	"tenure.dev/tenure/hack/local"
 )
 
@@ -29,28 +29,6 @@ const (
 
 	lifecycleAccount = "lifecycle"
 )
-
-// workKind is a kind of which the operator knows nothing: whatever an application keeps about people's work.
-var workKind = schema.GroupVersionKind{Group: "work.example.com", Version: "v1", Kind: "Work"}
-
-const workDefinition = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: works.work.example.com}
-spec:
-  group: work.example.com
-  scope: Namespaced
-  names: {kind: Work, plural: works, singular: work}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-`
 
 // world is the organization of one plan: a namespace of its own, one in which its groups may grant something, and a clock.
 type world struct {
@@ -85,7 +63,7 @@ func install(ctx context.Context, cluster *local.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("install the operator's kinds: %w", err)
 	}
-	if _, _, err := cluster.Kubectl(ctx, nil, strings.NewReader(workDefinition), "apply", "--server-side", "--filename=-"); err != nil {
+	if _, _, err := cluster.Kubectl(ctx, nil, strings.NewReader(example.WorkDefinition), "apply", "--server-side", "--filename=-"); err != nil {
 		return fmt.Errorf("install the kind of people's work: %w", err)
 	}
 	if err := cluster.Install(ctx, root+"/config/local"); err != nil {
@@ -103,7 +81,7 @@ func (w *world) prepare(ctx context.Context) error {
 			Name: w.target, Annotations: map[string]string{v1alpha1.AnnotationGrantsFrom: w.namespace},
 		}},
 		&rbacv1.Role{ObjectMeta: w.named(lifecycleAccount), Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{workKind.Group}, Resources: []string{"works"}, Verbs: []string{"get", "list", "watch", "patch", "delete"},
+			APIGroups: []string{example.Work.Group}, Resources: []string{"works"}, Verbs: []string{"get", "list", "watch", "patch", "delete"},
 		}}},
 		&rbacv1.Role{ObjectMeta: w.named("impersonate"), Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{lifecycleAccount}, Verbs: []string{"impersonate"},
@@ -117,7 +95,7 @@ func (w *world) prepare(ctx context.Context) error {
 	}
 	for user, right := range map[string]*authorizationv1.ResourceAttributes{
 		operatorUser: {Namespace: w.namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: lifecycleAccount},
-		"system:serviceaccount:" + w.namespace + ":" + lifecycleAccount: {Namespace: w.namespace, Verb: "list", Group: workKind.Group, Resource: "works"},
+		"system:serviceaccount:" + w.namespace + ":" + lifecycleAccount: {Namespace: w.namespace, Verb: "list", Group: example.Work.Group, Resource: "works"},
 	} {
 		if err := w.awaitRight(ctx, user, right); err != nil {
 			return fmt.Errorf("prepare namespace %s: await the rights of %s: %w", w.namespace, user, err)
@@ -158,7 +136,7 @@ func (w *world) work(name, spec string) (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("read the work %s: %w", name, err)
 	}
 	work := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
-	work.SetGroupVersionKind(workKind)
+	work.SetGroupVersionKind(example.Work)
 	work.SetNamespace(w.namespace)
 	work.SetName(name)
 	return work, nil

@@ -12,7 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Pause stops a program of the cluster, or of the caller's own, where it is: its connections stay, and nobody is answered.
+// Pause stops a program of the cluster, or of the caller's own, where it is: its connections stay, and nobody is answered. What
+// it is about when the signal is sent it may still finish.
 func (c *Cluster) Pause(name string) error {
 	return c.signal(name, syscall.SIGSTOP)
 }

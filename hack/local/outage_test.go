@@ -39,7 +39,7 @@ func TestOutages(t *testing.T) {
 		t.Run(name+" stops where it is", func(t *testing.T) {
 			g := NewWithT(t)
 			g.Expect(cluster.Pause(name)).To(Succeed())
-			g.Expect(write()).To(MatchError(ContainSubstring("deadline")))
+			g.Eventually(write, "10s").Should(MatchError(ContainSubstring("deadline")), "once it has finished what it was about")
 			g.Expect(cluster.Resume(name)).To(Succeed())
 			g.Eventually(write, "10s", "50ms").Should(Succeed())
 		})

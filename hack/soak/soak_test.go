@@ -22,9 +22,6 @@ func (l lines) Write(said []byte) (int, error) {
 
 // TestShortSoak lets people work for a minute. The command does for longer.
 func TestShortSoak(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes more than a minute")
-	}
 	log.SetLogger(logr.Discard())
 	operator, err := gexec.Build("tenure.dev/tenure", "-race")
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 )
 
 // seen is a version of an object as a watch has told of it.
@@ -51,7 +52,7 @@ const (
 func (w *world) follow(ctx context.Context) {
 	w.seen = &recorder{tracks: map[string]map[client.ObjectKey][]seen{}}
 	work := &unstructured.UnstructuredList{}
-	work.SetGroupVersionKind(workKind.GroupVersion().WithKind("WorkList"))
+	work.SetGroupVersionKind(example.Work.GroupVersion().WithKind("WorkList"))
 	inside := client.InNamespace(namespace)
 	var listed sync.WaitGroup
 	for kind, list := range map[string]client.ObjectList{

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -22,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/example"
 	"tenure.dev/tenure/hack/local"
 )
 
@@ -41,8 +41,6 @@ const (
 	operatorNamespace = "tenure-system"
 	operatorUser      = "system:serviceaccount:tenure-system:tenure-controller-manager"
 )
-
-var workKind = schema.GroupVersionKind{Group: "work.example.com", Version: "v1", Kind: "Work"}
 
 // world is everything that a soak runs on, and what it has seen of it.
 type world struct {
@@ -147,23 +145,7 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: acme}
 ---
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: works.work.example.com}
-spec:
-  group: work.example.com
-  scope: Namespaced
-  names: {kind: Work, plural: works, singular: work}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
----
+` + example.WorkDefinition + `---
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: lifecycle, namespace: acme}
@@ -281,7 +263,7 @@ func newGroup(name, room string) *v1alpha1.Group {
 
 func newWork(name string) *unstructured.Unstructured {
 	work := &unstructured.Unstructured{}
-	work.SetGroupVersionKind(workKind)
+	work.SetGroupVersionKind(example.Work)
 	work.SetNamespace(namespace)
 	work.SetName(name)
 	return work
