@@ -7,9 +7,11 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -58,34 +60,39 @@ func (s *scene) observe(ctx context.Context, sights ...sight) (*observer, error)
 	ctx, cancel := context.WithCancel(ctx)
 	o := &observer{end: cancel, seen: map[string]map[string]time.Time{}, changed: make(chan struct{}, 1)}
 	for _, sight := range sights {
-		watching, err := s.watch(ctx, sight)
+		now, err := s.objectsOf(sight).List(ctx, metav1.ListOptions{Limit: 1, FieldSelector: sight.selector})
+		if err != nil {
+			cancel()
+			return nil, fmt.Errorf("listing %s: %w", sight.kind, err)
+		}
+		watching, err := s.watch(ctx, sight, now.ResourceVersion)
 		if err != nil {
 			cancel()
 			return nil, fmt.Errorf("watching %s: %w", sight.kind, err)
 		}
 		o.seen[sight.kind] = map[string]time.Time{}
-		go o.follow(ctx, sight, watching)
+		go o.follow(ctx, s, sight, now.ResourceVersion, watching)
 	}
 	return o, nil
 }
 
-// watch watches what comes from now on.
-func (s *scene) watch(ctx context.Context, sight sight) (watch.Interface, error) {
+// objectsOf are where what one looks out for is found.
+func (s *scene) objectsOf(sight sight) metadata.ResourceInterface {
 	kind := sight.kind
 	if kind == ledgers {
 		kind = transitions
 	}
 	resource, namespace := resourceOf(kind)
-	objects := s.metadata.Resource(resource).Namespace(namespace)
-	now, err := objects.List(ctx, metav1.ListOptions{Limit: 1, FieldSelector: sight.selector})
-	if err != nil {
-		return nil, err
-	}
-	options := metav1.ListOptions{ResourceVersion: now.ResourceVersion, FieldSelector: sight.selector}
+	return s.metadata.Resource(resource).Namespace(namespace)
+}
+
+// watch watches what comes after a version.
+func (s *scene) watch(ctx context.Context, sight sight, version string) (watch.Interface, error) {
+	options := metav1.ListOptions{ResourceVersion: version, FieldSelector: sight.selector}
 	if sight.kind == ledgers {
-		return s.admin.Watch(ctx, &v1alpha1.TransitionList{}, &client.ListOptions{Namespace: namespace, Raw: &options})
+		return s.admin.Watch(ctx, &v1alpha1.TransitionList{}, &client.ListOptions{Namespace: organization, Raw: &options})
 	}
-	return objects.Watch(ctx, options)
+	return s.objectsOf(sight).Watch(ctx, options)
 }
 
 // shows tells whether an event is what one looks out for.
@@ -101,20 +108,28 @@ func (s sight) shows(event watch.Event) bool {
 	}
 }
 
-func (o *observer) follow(ctx context.Context, s sight, watching watch.Interface) {
-	defer watching.Stop()
+// follow notes what a watch tells. The API server ends a watch that it cannot serve as fast as things happen, and goes on with it
+// from where it was.
+func (o *observer) follow(ctx context.Context, s *scene, of sight, version string, watching watch.Interface) {
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case event, open := <-watching.ResultChan():
-			if !open || event.Type == watch.Error {
-				o.lose(fmt.Errorf("the watch of %s ends: %v", s.kind, event.Object))
+		for event := range watching.ResultChan() {
+			object, err := meta.Accessor(event.Object)
+			if err != nil {
+				o.lose(fmt.Errorf("the watch of %s: %w", of.kind, apierrors.FromObject(event.Object)))
 				return
 			}
-			if object, err := meta.Accessor(event.Object); err == nil && s.shows(event) {
-				o.note(s, subjectOf(object))
+			version = object.GetResourceVersion()
+			if of.shows(event) {
+				o.note(of, subjectOf(object))
 			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		var err error
+		if watching, err = s.watch(ctx, of, version); err != nil {
+			o.lose(fmt.Errorf("watching %s again: %w", of.kind, err))
+			return
 		}
 	}
 }
