@@ -116,29 +116,53 @@ func (r *recorder) add(kind string, object client.Object, isGone, missed bool) {
 	if r.tracks[kind] == nil {
 		r.tracks[kind] = map[client.ObjectKey][]seen{}
 	}
-	key := client.ObjectKeyFromObject(object)
+	key, at := client.ObjectKeyFromObject(object), time.Now()
 	track := r.tracks[kind][key]
-	if n := len(track); n > 0 && track[n-1].revision >= revisionOf(object) && !isGone {
-		return
+	if n := len(track); n > 0 {
+		if track[n-1].revision >= revisionOf(object) && !isGone {
+			return
+		}
+		if sooner := track[n-1].at.Add(time.Millisecond); missed && at.Before(sooner) { // Between two versions there is time.
+			at = sooner
+		}
 	}
-	r.last = time.Now()
-	r.tracks[kind][key] = append(track, seen{revision: revisionOf(object), at: r.last, gone: isGone, missed: missed, object: object})
+	r.last = at
+	r.tracks[kind][key] = append(track, seen{revision: revisionOf(object), at: at, gone: isGone, missed: missed, object: object})
 }
 
 // replace takes what a list says after versions may have been missed.
 func (r *recorder) replace(kind string, list client.ObjectList) {
-	there := map[client.ObjectKey]bool{}
+	there := map[client.ObjectKey]client.Object{}
 	_ = meta.EachListItem(list.DeepCopyObject(), func(item runtime.Object) error {
-		object := item.(client.Object)
-		there[client.ObjectKeyFromObject(object)] = true
-		r.add(kind, object, false, true)
+		there[client.ObjectKeyFromObject(item.(client.Object))] = item.(client.Object)
 		return nil
 	})
 	for key, track := range r.of(kind) {
-		if last := track[len(track)-1]; !there[key] && !last.gone {
-			r.add(kind, last.object, true, true)
+		last := track[len(track)-1]
+		if now := there[key]; !last.gone && (now == nil || now.GetUID() != last.object.GetUID()) {
+			r.end(kind, last.object)
 		}
 	}
+	for _, object := range there {
+		r.add(kind, object, false, true)
+	}
+}
+
+// end adds how something went of which the end was missed: what has a finalizer was first about to go.
+func (r *recorder) end(kind string, object client.Object) {
+	if len(object.GetFinalizers()) > 0 && object.GetDeletionTimestamp() == nil {
+		object = following(object)
+		object.SetDeletionTimestamp(new(metav1.Now()))
+		r.add(kind, object, false, true)
+	}
+	r.add(kind, following(object), true, true)
+}
+
+// following is an object at its next version.
+func following(object client.Object) client.Object {
+	object = object.DeepCopyObject().(client.Object)
+	object.SetResourceVersion(strconv.FormatUint(revisionOf(object)+1, 10))
+	return object
 }
 
 // of are all versions of a kind.
