@@ -36,6 +36,10 @@ func (c *membershipChange) guards() []func(context.Context) error {
 }
 
 func observeMembership(ctx context.Context, s *scene, before, after *v1alpha1.Membership) (_ change, err error) {
+	if before != nil {
+		before = before.DeepCopy()
+		observe.ReleaseMembership(before) // Of what was released before, nobody is asked again.
+	}
 	c := &membershipChange{scene: s, now: s.Clock.Now(), before: before, deleted: after == nil}
 	if c.after = after.DeepCopy(); c.deleted {
 		c.after = before.DeepCopy()
@@ -47,8 +51,7 @@ func observeMembership(ctx context.Context, s *scene, before, after *v1alpha1.Me
 			return nil, err
 		}
 	}
-	released := observe.Released(c.after.Annotations)
-	c.after.Spec.Holds = slices.DeleteFunc(c.after.Spec.Holds, func(h v1alpha1.MembershipHold) bool { return slices.Contains(released, h.Name) })
+	observe.ReleaseMembership(c.after)
 
 	if c.user, err = observe.Get[v1alpha1.User](ctx, s, c.after.Namespace, c.after.Spec.UserRef.Name); err != nil {
 		return nil, err

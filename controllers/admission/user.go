@@ -47,6 +47,10 @@ func (c *userChange) guards() []func(context.Context) error {
 }
 
 func observeUser(ctx context.Context, s *scene, before, after *v1alpha1.User) (_ change, err error) {
+	if before != nil {
+		before = before.DeepCopy()
+		observe.ReleaseUser(before) // Of what was released before, nobody is asked again.
+	}
 	c := &userChange{scene: s, now: s.Clock.Now(), before: before, deleted: after == nil}
 	if c.after = after.DeepCopy(); c.deleted {
 		c.after = before.DeepCopy()
@@ -55,8 +59,7 @@ func observeUser(ctx context.Context, s *scene, before, after *v1alpha1.User) (_
 	if before == nil {
 		c.after.CreationTimestamp = metav1.NewTime(c.now) // A new object is younger than all others.
 	}
-	released := observe.Released(c.after.Annotations)
-	c.after.Spec.Holds = slices.DeleteFunc(c.after.Spec.Holds, func(h v1alpha1.UserHold) bool { return slices.Contains(released, h.Name) })
+	observe.ReleaseUser(c.after)
 
 	governed := c.after // Who is under another policy from now on is held against the one that was in force.
 	if before != nil {

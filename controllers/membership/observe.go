@@ -3,7 +3,6 @@ package membership
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -64,8 +63,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.org, err = observe.OrganizationOf(ctx, p, m.Namespace); err != nil || p.org.Terminating {
 		return err
 	}
-	released := observe.Released(m.Annotations)
-	m.Spec.Holds = slices.DeleteFunc(m.Spec.Holds, func(h v1alpha1.MembershipHold) bool { return slices.Contains(released, h.Name) })
+	observe.ReleaseMembership(m)
 
 	if p.input, p.user, err = observe.MembershipAt(ctx, p, p.org, m, p.now); err != nil {
 		return err

@@ -366,7 +366,7 @@ func (o *organization) metricsReader(ctx context.Context) string {
 
 // scrape reads the replica's metrics, as Prometheus would.
 func (o *operator) scrape(ctx context.Context, token string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+o.metrics+"/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+o.Metrics+"/metrics", http.NoBody)
 	if err != nil {
 		return "", err
 	}

@@ -64,7 +64,7 @@ var _ = Describe("Two replicas", Serial, func() {
 		leader = startOperator("leader", election...)
 		Eventually(leaderNow).WithArguments(ctx).Should(And(Not(BeEmpty()), Not(Equal(before))))
 		standby := startOperator("standby", election...)
-		Eventually(standby.ready).Should(Succeed())
+		Eventually(standby.Ready).WithContext(ctx).Should(Succeed())
 	})
 
 	DescribeTable("nobody is lost and nobody is dealt with twice", func(ctx context.Context, end func(*operator), within time.Duration) {

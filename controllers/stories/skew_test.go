@@ -33,7 +33,7 @@ type skewedCluster struct {
 // newSkewedCluster serves the cluster to whoever asks on loopback, under the operator's own rights.
 func newSkewedCluster() *skewedCluster {
 	GinkgoHelper()
-	config, err := cluster.User(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
+	config, err := cluster.Operator()
 	Expect(err).NotTo(HaveOccurred())
 	transport, err := rest.TransportFor(config)
 	Expect(err).NotTo(HaveOccurred())
@@ -88,7 +88,7 @@ var _ = Describe("An operator whose clock is off", Serial, func() {
 		DeferCleanup(shared.startAgain)
 		seen := newSkewedCluster()
 		skewed := startOperator("skewed", "--kubeconfig="+seen.kubeconfig(), "--metrics-insecure")
-		Eventually(skewed.ready).Should(Succeed())
+		Eventually(skewed.Ready).WithContext(ctx).Should(Succeed())
 
 		o := workingOrganization(ctx, deleteAndTransfer)
 		o.createUser(ctx, "alice", wasActive)
@@ -140,7 +140,7 @@ func (o *organization) saysOfAlice(ctx context.Context, kind string) func() (str
 // says is what a metric without labels says.
 func (o *operator) says(metric string) func() (float64, error) {
 	return func() (float64, error) {
-		response, err := http.Get("http://" + o.metrics + "/metrics")
+		response, err := http.Get("http://" + o.Metrics + "/metrics")
 		if err != nil {
 			return 0, err
 		}

@@ -280,6 +280,40 @@ var _ = Describe("A hold on a user", func() {
 	})
 })
 
+var _ = Describe("A release, while the operator is down", Serial, func() {
+	It("is worked off whatever is written meanwhile, and is not of a hold that comes later", func(ctx context.Context) {
+		acme := newOrganization(ctx)
+		self := func(u *v1alpha1.User) {
+			u.Spec.Holds = append(u.Spec.Holds, v1alpha1.UserHold{Name: "quiet", Status: v1alpha1.UserHoldOnBreak, Release: v1alpha1.ReleaseSelf})
+		}
+		acme.createUser(ctx, "kate", wasActive, held("audit", v1alpha1.UserHoldDeactivated), held("inactivity", v1alpha1.UserHoldDeactivated), self)
+		entitle(ctx, acme.userName("kate"), acme.name, rule(tenure, "users", "get", "update"))
+		Eventually(acme.why(ctx, "kate")).Should(HaveLen(3))
+
+		shared.stop()
+		DeferCleanup(shared.startAgain)
+		pending := func() string {
+			return must(acme.user(ctx, "kate")()).Annotations[v1alpha1.AnnotationRelease]
+		}
+		acme.editUser(ctx, "kate", releasing[*v1alpha1.User]("audit", "later"))
+		herself := as(acme.userName("kate"))
+		Eventually(func() error { return editAs(ctx, herself, acme, "kate", releasing[*v1alpha1.User]("quiet")) }).Should(Succeed(),
+			"what others have released before is not hers to answer for")
+		Expect(pending()).To(Equal("audit,later,quiet"), "another release comes beside it")
+
+		kate := must(acme.user(ctx, "kate")())
+		delete(kate.Annotations, v1alpha1.AnnotationRelease)
+		Expect(admin.Update(ctx, kate)).To(Succeed())
+		Expect(pending()).To(Equal("audit,later,quiet"), "who does not know of it takes nothing away")
+		acme.editUser(ctx, "kate", held("later", v1alpha1.UserHoldSuspended))
+		Expect(pending()).To(Equal("audit,quiet"), "that hold was not meant")
+
+		shared.startAgain()
+		Eventually(acme.why(ctx, "kate")).Should(Equal([]string{"Suspended:Hold/later", "Deactivated:Hold/inactivity"}))
+		Expect(pending()).To(BeEmpty())
+	})
+})
+
 var _ = Describe("A removed user", func() {
 	It("is out of every group, and comes back without any of them until each is given anew",
 		Label("S3.3", "S3.17", "S3.31"), func(ctx context.Context) {

@@ -68,12 +68,12 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() { Expect(cluster.Stop()).To(Succeed()) })
 	admin = clientFor(cluster.Admin())
 
-	answering = startOperator("answering", standingBy(ctx)...)
-	cluster.Webhooks().Serve(answering.webhooks)
+	answering = startOperator("answering", must(local.StandBy(ctx, admin))...)
+	cluster.Webhooks().Serve(answering.Webhooks)
 	shared = startOperator("operator")
 	DeferCleanup(func() { shared.stop() })
-	Eventually(shared.ready).Should(Succeed())
-	Eventually(answering.ready).Should(Succeed())
+	Eventually(shared.Ready).WithContext(ctx).Should(Succeed())
+	Eventually(answering.Ready).WithContext(ctx).Should(Succeed())
 	Expect(cluster.AwaitWebhooks(ctx)).To(Succeed())
 }, NodeTimeout(10*time.Minute))
 

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/local"
 )
 
 var _ = Describe("Webhooks", Serial, func() {
@@ -52,7 +53,7 @@ var _ = Describe("Webhooks", Serial, func() {
 		acme := newOrganization(ctx)
 		acme.createUser(ctx, "kate")
 		shared.answer()
-		DeferCleanup(cluster.Webhooks().Serve, answering.webhooks)
+		DeferCleanup(cluster.Webhooks().Serve, answering.Webhooks)
 		answering.withdraw(ctx)
 		acme.createUser(ctx, "lee")
 	})
@@ -90,8 +91,8 @@ var _ = Describe("Webhooks", Serial, func() {
 	})
 
 	It("are served under a certificate that is replaced in time", func(ctx context.Context) {
-		brief := startOperator("brief", append(standingBy(ctx), "--webhook-cert-duration=6s")...)
-		Eventually(brief.ready).Should(Succeed())
+		brief := startOperator("brief", append(must(local.StandBy(ctx, admin)), "--webhook-cert-duration=6s")...)
+		Eventually(brief.Ready).WithContext(ctx).Should(Succeed())
 		now := func() (*x509.Certificate, error) { return brief.certificate(ctx, bundle(ctx)...) }
 		first := must(now())
 		Expect(first.NotAfter.Sub(first.NotBefore)).To(Equal(6 * time.Second))
@@ -108,8 +109,8 @@ var _ = Describe("Webhooks", Serial, func() {
 		Expect(os.WriteFile(directory+"/tls.key", key, 0o600)).To(Succeed())
 		before := configuration(ctx)
 
-		replica := startOperator("certified", append(standingBy(ctx), "--webhook-cert-dir="+directory)...)
-		Eventually(replica.ready).Should(Succeed())
+		replica := startOperator("certified", append(must(local.StandBy(ctx, admin)), "--webhook-cert-dir="+directory)...)
+		Eventually(replica.Ready).WithContext(ctx).Should(Succeed())
 		Expect(replica.certificate(ctx, certificates(made)...)).To(Equal(certificates(made)[0]))
 		Expect(configuration(ctx).ResourceVersion).To(Equal(before.ResourceVersion))
 	})
@@ -173,7 +174,7 @@ func (o *operator) certificate(ctx context.Context, authorities ...*x509.Certifi
 		trusted.AddCert(a)
 	}
 	dialer := &tls.Dialer{Config: &tls.Config{ServerName: "localhost", RootCAs: trusted}}
-	connection, err := dialer.DialContext(ctx, "tcp", o.webhooks)
+	connection, err := dialer.DialContext(ctx, "tcp", o.Webhooks)
 	if err != nil {
 		return nil, err
 	}

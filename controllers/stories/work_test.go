@@ -21,6 +21,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/hack/example"
+	"tenure.dev/tenure/hack/local"
 )
 
 // haveWork makes sure that the cluster has the kind.
@@ -72,7 +73,7 @@ func (o *organization) setUpLifecycle(ctx context.Context) {
 	})).To(Succeed())
 	for role, subject := range map[string]rbacv1.Subject{
 		"lifecycle":   {Kind: rbacv1.ServiceAccountKind, Name: "lifecycle", Namespace: o.name},
-		"impersonate": {Kind: rbacv1.ServiceAccountKind, Name: "tenure-controller-manager", Namespace: operatorNamespace},
+		"impersonate": {Kind: rbacv1.ServiceAccountKind, Name: local.OperatorAccount, Namespace: local.OperatorNamespace},
 	} {
 		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: role, Namespace: o.name},

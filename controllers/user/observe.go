@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"tenure.dev/tenure/api/v1alpha1"
@@ -47,7 +46,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.policy, err = observe.PolicyOf(ctx, p, p.org, p.user); err != nil {
 		return err
 	}
-	p.release()
+	observe.ReleaseUser(p.user) // So that this very pass decides without them. stamp writes the spec, with everything else of the object.
 	if p.seen, err = observe.UserAt(ctx, p, p.org, p.user, p.now); err != nil {
 		return err
 	}
@@ -58,15 +57,6 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		return err
 	}
 	return p.count(ctx)
-}
-
-// release takes the holds that are to be released out of the spec, so that this very pass decides without them. The
-// spec is written by stamp, together with everything else that is written to the object.
-func (p *pass) release() {
-	released := observe.Released(p.user.Annotations)
-	p.user.Spec.Holds = slices.DeleteFunc(p.user.Spec.Holds, func(h v1alpha1.UserHold) bool {
-		return slices.Contains(released, h.Name)
-	})
 }
 
 // count computes the memberships' states instead of reading their status, so that a change of the user is written once

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,16 +15,17 @@ import (
 
 // operator is the operator as a process of its own, under its own RBAC.
 type operator struct {
-	command                  *exec.Cmd
-	ended                    chan struct{}
-	began                    time.Time
-	probe, metrics, webhooks string
-	log                      string
+	local.Replica
+
+	command *exec.Cmd
+	ended   chan struct{}
+	began   time.Time
+	log     string
 }
 
 // start starts the operator and waits until it is ready. It answers the API server too.
 func (s *scene) start(ctx context.Context, flags ...string) error {
-	addresses, err := freeAddresses(3)
+	replica, err := local.NewReplica(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,15 +35,9 @@ func (s *scene) start(ctx context.Context, flags ...string) error {
 	}
 	s.starts++
 	o := &operator{
-		probe: addresses[0], metrics: addresses[1], webhooks: addresses[2],
-		log: filepath.Join(s.directory, fmt.Sprintf("operator-%d.log", s.starts)), ended: make(chan struct{}),
+		Replica: replica, log: filepath.Join(s.directory, fmt.Sprintf("operator-%d.log", s.starts)), ended: make(chan struct{}),
 	}
-	o.command, err = s.cluster.Command("operator", program, append([]string{
-		"--kubeconfig=" + s.kubeconfig,
-		"--health-probe-bind-address=" + o.probe,
-		"--metrics-bind-address=" + o.metrics, "--metrics-insecure",
-		"--webhook-bind-address=" + o.webhooks, "--webhook-dns-names=localhost",
-	}, flags...)...)
+	o.command, err = s.cluster.Command("operator", program, o.Arguments(s.kubeconfig, append(flags, "--metrics-insecure")...)...)
 	if err != nil {
 		return err
 	}
@@ -63,7 +56,7 @@ func (s *scene) start(ctx context.Context, flags ...string) error {
 		_ = o.command.Wait()
 	}()
 	s.operator = o
-	s.cluster.Webhooks().Serve(o.webhooks)
+	s.cluster.Webhooks().Serve(o.Webhooks)
 	return s.eventually(ctx, "the operator to be ready", o.ready)
 }
 
@@ -72,7 +65,7 @@ func (s *scene) stop() {
 	if s.operator == nil {
 		return
 	}
-	s.cluster.Webhooks().Withdraw(s.operator.webhooks)
+	s.cluster.Webhooks().Withdraw(s.operator.Webhooks)
 	_ = s.operator.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.operator.ended:
@@ -94,21 +87,12 @@ func (o *operator) ready(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("the operator has ended; %s", local.Tail(o.log))
 	default:
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.probe+"/readyz", nil)
-	if err != nil {
-		return false, fmt.Errorf("asking whether the operator is ready: %w", err)
-	}
-	response, err := quickly.Do(request)
-	if err != nil {
-		return false, fmt.Errorf("asking whether the operator is ready: %w", err)
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK, nil
+	return o.Ready(ctx) == nil, nil
 }
 
 // said is what the operator tells Prometheus.
 func (o *operator) said(ctx context.Context) (string, error) {
-	return fetch(ctx, quickly, "http://"+o.metrics+"/metrics")
+	return fetch(ctx, quickly, "http://"+o.Metrics+"/metrics")
 }
 
 // looked is how often it has looked at objects of a kind since it was started.
@@ -175,18 +159,4 @@ func (s *scene) startSettled(ctx context.Context, users, memberships int) (*effo
 	}
 	spent.Seconds, spent.OperatorCPU = armed.Sub(s.operator.began).Seconds(), used
 	return spent, nil
-}
-
-// freeAddresses are addresses on loopback where nobody listens. All are looked for while the others are taken.
-func freeAddresses(count int) ([]string, error) {
-	if count == 0 {
-		return nil, nil
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer listener.Close()
-	others, err := freeAddresses(count - 1)
-	return append(others, listener.Addr().String()), err
 }

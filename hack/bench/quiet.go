@@ -17,6 +17,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"tenure.dev/tenure/hack/local"
 )
 
 const (
@@ -344,7 +346,7 @@ func (s *scene) standingBy(ctx context.Context) ([]string, error) {
 		&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: "standby", Namespace: namespace},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operatorUser}},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: local.OperatorUser}},
 		},
 	} {
 		if err := client.IgnoreAlreadyExists(s.admin.Create(ctx, object)); err != nil {

@@ -27,10 +27,7 @@ import (
 )
 
 // Who the operator is in a cluster. The bare client acts as it: RBAC and admission judge both alike.
-const (
-	operatorNamespace = "tenure-system"
-	operatorUser      = "system:serviceaccount:tenure-system:tenure-controller-manager"
-)
+const ()
 
 // What every scene has.
 const (
@@ -120,7 +117,7 @@ func (s *scene) connect(ctx context.Context) (err error) {
 	if s.asAdmin, err = newBare(config); err != nil {
 		return err
 	}
-	acting, err := s.cluster.User(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
+	acting, err := s.cluster.Operator()
 	if err != nil {
 		return err
 	}
@@ -128,7 +125,7 @@ func (s *scene) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.kubeconfig = filepath.Join(s.directory, "operator.kubeconfig")
-	if err := local.WriteKubeconfig(s.kubeconfig, acting, operatorNamespace); err != nil {
+	if err := local.WriteKubeconfig(s.kubeconfig, acting, local.OperatorNamespace); err != nil {
 		return err
 	}
 	s.store, err = clientv3.New(clientv3.Config{Endpoints: []string{s.cluster.Store()}, Logger: zap.NewNop(), MaxCallSendMsgSize: 64 << 20})

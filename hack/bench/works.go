@@ -23,6 +23,7 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/hack/example"
+	"tenure.dev/tenure/hack/local"
 )
 
 const (
@@ -74,7 +75,7 @@ func (s *scene) setUpWork(ctx context.Context) error {
 			{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"lifecycle"}, Verbs: []string{"impersonate"}},
 		}},
 		binding("lifecycle", rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "lifecycle", Namespace: organization}),
-		binding("impersonate", rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "tenure-controller-manager", Namespace: operatorNamespace}),
+		binding("impersonate", rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: local.OperatorAccount, Namespace: local.OperatorNamespace}),
 	} {
 		if err := s.admin.Create(ctx, object); err != nil {
 			return fmt.Errorf("creating %T %s: %w", object, object.GetName(), err)

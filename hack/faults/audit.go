@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tenure.dev/tenure/hack/local"
 )
 
 // auditPolicy has the API server write down what the operator changes.
@@ -20,7 +22,7 @@ kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: Metadata
-  users: ["` + operatorUser + `"]
+  users: ["` + local.OperatorUser + `"]
   verbs: [create, update, patch, delete, deletecollection]
 - level: None
 `

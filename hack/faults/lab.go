@@ -67,7 +67,7 @@ func newLab(ctx context.Context, folder, manager string) (_ *lab, err error) {
 			_ = l.cluster.Stop()
 		}
 	}()
-	if l.operator, err = l.cluster.User(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace); err != nil {
+	if l.operator, err = l.cluster.Operator(); err != nil {
 		return nil, err //nolint:wrapcheck // says what it was about
 	}
 	if err := l.connect(l.cluster.Admin()); err != nil {
@@ -178,20 +178,19 @@ func (l *lab) learn(from *lab) {
 // standBy starts a replica that never gets to act, because nobody lets go of the lease: it answers the API server, and that is
 // all. It returns where.
 func (l *lab) standBy(ctx context.Context, folder, manager string) (address string, err error) {
-	if err := l.occupyLease(ctx); err != nil {
-		return "", err
-	}
-	kubeconfig := filepath.Join(folder, "kubeconfig")
-	if err := local.WriteKubeconfig(kubeconfig, l.operator, operatorNamespace); err != nil {
+	flags, err := local.StandBy(ctx, l.people)
+	if err != nil {
 		return "", err //nolint:wrapcheck // says what it was about
 	}
-	if address, err = freeAddress(ctx); err != nil {
-		return "", err
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	if err := local.WriteKubeconfig(kubeconfig, l.operator, local.OperatorNamespace); err != nil {
+		return "", err //nolint:wrapcheck // says what it was about
 	}
-	command, err := l.cluster.Command("answering", manager,
-		"--kubeconfig="+kubeconfig, "--health-probe-bind-address=0", "--metrics-bind-address=0",
-		"--webhook-bind-address="+address, "--webhook-dns-names=localhost",
-		"--leader-elect", "--leader-election-namespace="+nobody)
+	replica, err := local.NewReplica(ctx)
+	if err != nil {
+		return "", err //nolint:wrapcheck // says what it was about
+	}
+	command, err := l.cluster.Command("answering", manager, replica.Arguments(kubeconfig, flags...)...)
 	if err != nil {
 		return "", err //nolint:wrapcheck // says what it was about
 	}
@@ -207,7 +206,7 @@ func (l *lab) standBy(ctx context.Context, folder, manager string) (address stri
 		defer log.Close()
 		_ = command.Wait()
 	}()
-	return address, nil
+	return replica.Webhooks, nil
 }
 
 // buildManager builds the operator, where there is none yet.

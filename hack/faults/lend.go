@@ -22,10 +22,10 @@ type loan struct {
 // lend writes down how to reach the control plane.
 func (l *lab) lend(folder string) (path string, err error) {
 	on := loan{Admin: filepath.Join(folder, "admin"), Operator: filepath.Join(folder, "operator"), Audit: l.audit.path}
-	if err := local.WriteKubeconfig(on.Admin, l.cluster.Admin(), operatorNamespace); err != nil {
+	if err := local.WriteKubeconfig(on.Admin, l.cluster.Admin(), local.OperatorNamespace); err != nil {
 		return "", fmt.Errorf("lend the control plane: %w", err)
 	}
-	if err := local.WriteKubeconfig(on.Operator, l.operator, operatorNamespace); err != nil {
+	if err := local.WriteKubeconfig(on.Operator, l.operator, local.OperatorNamespace); err != nil {
 		return "", fmt.Errorf("lend the control plane: %w", err)
 	}
 	path = filepath.Join(folder, "loan.json")

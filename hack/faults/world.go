@@ -23,10 +23,6 @@ import (
 
 // Who the operator is in a cluster, and as whom it works off effects.
 const (
-	operatorNamespace = "tenure-system"
-	operatorAccount   = "tenure-controller-manager"
-	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":" + operatorAccount
-
 	lifecycleAccount = "lifecycle"
 )
 
@@ -87,14 +83,14 @@ func (w *world) prepare(ctx context.Context) error {
 			APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{lifecycleAccount}, Verbs: []string{"impersonate"},
 		}}},
 		w.binding(lifecycleAccount, w.namespace, lifecycleAccount),
-		w.binding("impersonate", operatorNamespace, operatorAccount),
+		w.binding("impersonate", local.OperatorNamespace, local.OperatorAccount),
 	} {
 		if err := w.people.Create(ctx, object); err != nil {
 			return fmt.Errorf("prepare namespace %s: %w", w.namespace, err)
 		}
 	}
 	for user, right := range map[string]*authorizationv1.ResourceAttributes{
-		operatorUser: {Namespace: w.namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: lifecycleAccount},
+		local.OperatorUser: {Namespace: w.namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: lifecycleAccount},
 		"system:serviceaccount:" + w.namespace + ":" + lifecycleAccount: {Namespace: w.namespace, Verb: "list", Group: example.Work.Group, Resource: "works"},
 	} {
 		if err := w.awaitRight(ctx, user, right); err != nil {

@@ -275,7 +275,7 @@ Look around from another terminal, in this folder%s:
 
 The operator's log is %s, its metrics are at http://%s/metrics. Ctrl-C ends everything.
 
-`, s.options.guide(), shellWord(s.state.path("kubeconfig")), s.options.scope(), s.state.relative(operatorLogFile), s.operator.metrics)
+`, s.options.guide(), shellWord(s.state.path("kubeconfig")), s.options.scope(), s.state.relative(operatorLogFile), s.operator.Metrics)
 }
 
 // scope is where kubectl finds the people.

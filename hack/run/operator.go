@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -16,9 +14,6 @@ import (
 )
 
 const (
-	systemNamespace = "tenure-system"
-	serviceAccount  = "tenure-controller-manager"
-
 	readyTimeout = time.Minute
 	stopTimeout  = 2 * time.Second
 	// quickDeath is the age before which an end counts as a crash, unless somebody killed the operator to see what
@@ -31,10 +26,10 @@ const (
 
 // operator keeps the operator running, as a Deployment would.
 type operator struct {
+	local.Replica
+
 	command func() (*exec.Cmd, error)
 	state   *state
-	probe   string // address of /readyz
-	metrics string // address of /metrics
 	report  func(format string, arguments ...any)
 
 	crashes atomic.Int32 // quick deaths in a row
@@ -45,38 +40,29 @@ type operator struct {
 // startOperator starts the operator under the identity that it has in a cluster, so that it may do what config/rbac allows
 // and nothing else, and waits until it is ready.
 func (s *session) startOperator(ctx context.Context) error {
-	identity, err := s.cluster.User(
-		"system:serviceaccount:"+systemNamespace+":"+serviceAccount,
-		"system:serviceaccounts", "system:serviceaccounts:"+systemNamespace,
-	)
+	identity, err := s.cluster.Operator()
 	if err != nil {
 		return err
 	}
 	kubeconfig := s.state.path("operator.kubeconfig")
-	if err := local.WriteKubeconfig(kubeconfig, identity, systemNamespace); err != nil {
+	if err := local.WriteKubeconfig(kubeconfig, identity, local.OperatorNamespace); err != nil {
 		return err
 	}
 	log, err := os.Create(s.state.path(operatorLogFile))
 	if err != nil {
 		return fmt.Errorf("creating the log of the operator: %w", err)
 	}
-	addresses, err := freeAddresses(ctx, 3)
+	replica, err := local.NewReplica(ctx)
 	if err != nil {
 		return err
 	}
-	metrics, probe, webhooks := addresses[0], addresses[1], addresses[2]
 	program, err := exec.LookPath(s.options.operator)
 	if err != nil {
 		return fmt.Errorf("finding the operator: %w", err)
 	}
 	// No leader election: there is one operator, and a successor would wait for the lease of a killed predecessor.
 	command := func() (*exec.Cmd, error) {
-		command, err := s.cluster.Command("operator", program,
-			"--kubeconfig="+kubeconfig,
-			"--metrics-bind-address="+metrics, "--metrics-insecure",
-			"--health-probe-bind-address="+probe,
-			"--webhook-bind-address="+webhooks, "--webhook-dns-names=localhost",
-		)
+		command, err := s.cluster.Command("operator", program, replica.Arguments(kubeconfig, "--metrics-insecure")...)
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +70,7 @@ func (s *session) startOperator(ctx context.Context) error {
 		return command, nil
 	}
 	s.operator = &operator{
-		command: command, state: s.state, probe: probe, metrics: metrics,
-		report: s.feed.operator, ended: make(chan struct{}),
+		Replica: replica, command: command, state: s.state, report: s.feed.operator, ended: make(chan struct{}),
 	}
 	running, cancel := context.WithCancel(ctx)
 	s.operator.cancel = cancel
@@ -96,7 +81,7 @@ func (s *session) startOperator(ctx context.Context) error {
 			s.fail(err)
 		}
 	}()
-	s.cluster.Webhooks().Serve(webhooks)
+	s.cluster.Webhooks().Serve(replica.Webhooks)
 	if err := s.awaitOperator(ctx); err != nil {
 		s.operator.stop()
 		return err
@@ -203,7 +188,7 @@ func (o *operator) stop() {
 func (o *operator) awaitReady(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for !ready(waiting, "http://"+o.probe+"/readyz") {
+	for o.Ready(waiting) != nil {
 		if crashes := o.crashes.Load(); crashes >= hopeless {
 			return fmt.Errorf("the operator has ended %d times; %s", crashes, o.lastWords())
 		}
@@ -218,35 +203,7 @@ func (o *operator) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-func ready(ctx context.Context, url string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
-}
-
 // lastWords is the end of the operator's log.
 func (o *operator) lastWords() string {
 	return local.Tail(o.state.path(operatorLogFile))
-}
-
-// freeAddresses are addresses on loopback where nobody listens. All are looked for while the others are taken.
-func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
-	if count == 0 {
-		return nil, nil
-	}
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer listener.Close()
-	others, err := freeAddresses(ctx, count-1)
-	return append(others, listener.Addr().String()), err
 }

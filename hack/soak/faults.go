@@ -288,7 +288,7 @@ func (w *world) endReplica(ctx context.Context, leads bool, signal syscall.Signa
 func (w *world) standbyReady(ctx context.Context, except *replica) error {
 	for _, r := range w.replicas {
 		if r != except {
-			return r.ready(ctx)
+			return r.Ready(ctx)
 		}
 	}
 	return nil
@@ -340,7 +340,7 @@ func (w *world) restart(ctx context.Context, name string) {
 func (w *world) silence(ctx context.Context, lasting time.Duration) {
 	i := w.faults.begin(outage{kind: webhooksAway})
 	for _, r := range w.replicas {
-		w.cluster.Webhooks().Withdraw(r.webhooks)
+		w.cluster.Webhooks().Withdraw(r.Webhooks)
 	}
 	pause(ctx, lasting)
 	w.faults.finish(i, 0)
@@ -353,7 +353,7 @@ func (w *world) heal() {
 		_ = w.cluster.Resume(name)
 	}
 	for _, r := range w.replicas {
-		w.cluster.Webhooks().Serve(r.webhooks)
+		w.cluster.Webhooks().Serve(r.Webhooks)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,14 +19,13 @@ import (
 
 // replica is one of the operator's processes, which is started again whenever it ends.
 type replica struct {
+	local.Replica
+
 	name      string
 	cluster   *local.Cluster
 	program   string
 	arguments []string
 	log       string
-	probe     string
-	metrics   string
-	webhooks  string
 
 	mu     sync.Mutex
 	starts int
@@ -35,12 +33,12 @@ type replica struct {
 
 // newReplica starts a replica under the RBAC of an installation, and keeps it running until ctx ends.
 func newReplica(ctx context.Context, cluster *local.Cluster, letter string, o options) (*replica, error) {
-	identity, err := cluster.User(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
+	identity, err := cluster.Operator()
 	if err != nil {
 		return nil, err
 	}
 	kubeconfig := filepath.Join(o.folder, "operator.kubeconfig")
-	if err := local.WriteKubeconfig(kubeconfig, identity, operatorNamespace); err != nil {
+	if err := local.WriteKubeconfig(kubeconfig, identity, local.OperatorNamespace); err != nil {
 		return nil, err
 	}
 	program, err := filepath.Abs(o.operator)
@@ -49,17 +47,11 @@ func newReplica(ctx context.Context, cluster *local.Cluster, letter string, o op
 	}
 	r := &replica{name: "operator-" + letter, cluster: cluster, program: program}
 	r.log = filepath.Join(o.folder, r.name+".log")
-	for _, address := range []*string{&r.probe, &r.metrics, &r.webhooks} {
-		if *address, err = freeAddress(ctx); err != nil {
-			return nil, err
-		}
+	if r.Replica, err = local.NewReplica(ctx); err != nil {
+		return nil, err
 	}
-	r.arguments = []string{
-		"--kubeconfig=" + kubeconfig, "--leader-elect", "--leader-election-namespace=" + operatorNamespace,
-		"--leader-election-lease-duration=" + o.lease.String(),
-		"--health-probe-bind-address=" + r.probe, "--metrics-bind-address=" + r.metrics, "--metrics-insecure",
-		"--webhook-bind-address=" + r.webhooks, "--webhook-dns-names=localhost",
-	}
+	r.arguments = r.Arguments(kubeconfig, "--metrics-insecure", "--leader-elect", "--leader-election-namespace="+local.OperatorNamespace,
+		"--leader-election-lease-duration="+o.lease.String())
 	log, err := os.Create(r.log)
 	if err != nil {
 		return nil, fmt.Errorf("creating the log of %s: %w", r.name, err)
@@ -73,7 +65,7 @@ func newReplica(ctx context.Context, cluster *local.Cluster, letter string, o op
 			pause(ctx, 200*time.Millisecond)
 		}
 	}()
-	cluster.Webhooks().Serve(r.webhooks)
+	cluster.Webhooks().Serve(r.Webhooks)
 	return r, nil
 }
 
@@ -97,7 +89,11 @@ func (r *replica) run(log *os.File) error {
 func (r *replica) leads(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	response, err := ask(ctx, "http://"+r.metrics+"/metrics")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Metrics+"/metrics", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return false
 	}
@@ -108,28 +104,6 @@ func (r *replica) leads(ctx context.Context) bool {
 		}
 	}
 	return false
-}
-
-func (r *replica) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	response, err := ask(ctx, "http://"+r.probe+"/readyz")
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", r.name, response.Status)
-	}
-	return nil
-}
-
-func ask(ctx context.Context, url string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", url, err)
-	}
-	return http.DefaultClient.Do(request)
 }
 
 // leader is the replica that acts, and the one that stands by; nil where there is none.
@@ -147,7 +121,7 @@ func (w *world) leader(ctx context.Context) (acts, standsBy *replica) {
 // unwell says what the operator lacks.
 func (w *world) unwell(ctx context.Context) error {
 	for _, r := range w.replicas {
-		if err := r.ready(ctx); err != nil {
+		if err := r.Ready(ctx); err != nil {
 			return err
 		}
 	}
@@ -167,13 +141,4 @@ func (w *world) awaitHealth(ctx context.Context, patience time.Duration) error {
 		return fmt.Errorf("waiting for the operator: %w; %w", err, last)
 	}
 	return w.cluster.AwaitWebhooks(ctx)
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

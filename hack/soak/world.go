@@ -37,9 +37,6 @@ const (
 
 	// outsider is no user of the organization: RBAC alone says what they may do.
 	outsider = "hank"
-
-	operatorNamespace = "tenure-system"
-	operatorUser      = "system:serviceaccount:tenure-system:tenure-controller-manager"
 )
 
 // world is everything that a soak runs on, and what it has seen of it.
