@@ -3,7 +3,8 @@ package v1alpha1
 // Annotations that people and applications set.
 const (
 	// AnnotationRelease names the holds to release, separated by commas. It is consumed: the annotation disappears
-	// together with the holds.
+	// together with the holds. Until then they count as released already; more names come beside those that are there, and
+	// none is taken out but that of a hold which is put in place meanwhile.
 	AnnotationRelease = "tenure.dev/release"
 
 	// AnnotationLastActivity is the time, in RFC 3339 with whole seconds, at which an application last saw the user.

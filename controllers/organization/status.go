@@ -77,6 +77,10 @@ func (p *pass) seatsAvailable() metav1.Condition {
 		return summary.Condition(v1alpha1.ConditionSeatsAvailable, false, v1alpha1.ReasonSeatsExceeded, message+
 			": deactivate users who do not need one, or raise seats")
 	}
+	was := meta.FindStatusCondition(p.org.Status.Conditions, v1alpha1.ConditionSeatsAvailable)
+	if undecided := p.counts[inState("")]; was != nil && was.Reason == v1alpha1.ReasonSeatsExceeded && used+undecided > *p.org.Spec.Seats {
+		return *was // Who is new, or whose status is lost, may use one: that there are enough again is said when it is known.
+	}
 	return summary.Condition(v1alpha1.ConditionSeatsAvailable, true, v1alpha1.ReasonWithinSeats, message)
 }
 

@@ -170,8 +170,10 @@ func (b *book) touchedBefore(work string, t *v1alpha1.Transition, effect string)
 
 // oneDeparture tells whether access was not given back between two Transitions of a user.
 func (b *book) oneDeparture(one, other *v1alpha1.Transition) bool {
+	// What is compared again, because counts were late, has its touches in another order.
+	first, last := min(recordOf(one).number, recordOf(other).number), max(recordOf(one).number, recordOf(other).number)
 	for _, t := range b.all[users+"/"+one.Spec.Subject.Name] {
-		if n := recordOf(t).number; n > recordOf(one).number && n < recordOf(other).number && gives(t.Spec.To) {
+		if n := recordOf(t).number; n > first && n < last && gives(t.Spec.To) {
 			return false
 		}
 	}
