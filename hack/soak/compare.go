@@ -20,6 +20,9 @@ func (b *book) compareUsers(p *point, now time.Time) {
 		b.compareUser(p, name, b.model.accounts[name], now)
 	}
 	for _, name := range sortedKeys(b.model.users) {
+		if b.unwatched(users, name) {
+			continue
+		}
 		for _, uid := range uidsOf(b.model.users[name], func(a *account) string { return a.uid }) {
 			b.compareHistory(p, users+"/"+name, uid, b.userPath(name, uid, now))
 		}
@@ -150,6 +153,19 @@ func (b *book) path(boundaries []boundary, at func(time.Time) (v1alpha1.State, [
 	return slices.DeleteFunc(pathOf(boundaries, at, until), func(s stretch) bool { return s.state == "" })
 }
 
+// unwatched tells whether versions of an object may not have been told since the last quiet point, because a watch had to begin
+// anew: then nobody knows from when on what was declared.
+func (b *book) unwatched(kind, name string) bool {
+	return slices.ContainsFunc(b.seen.of(kind)[client.ObjectKey{Namespace: namespace, Name: name}], func(v seen) bool { return v.missed })
+}
+
+// mateUnwatched tells so about a membership or its user.
+func (b *book) mateUnwatched(name string) bool {
+	return b.unwatched(memberships, name) || slices.ContainsFunc(b.model.mates[name], func(v version[part]) bool {
+		return v.value != nil && b.unwatched(users, v.value.user)
+	})
+}
+
 // compareHistory compares the new records of an identity with the way of its state.
 func (b *book) compareHistory(p *point, subject, uid string, path []stretch) {
 	before, begun := b.accounts[uid]
@@ -166,6 +182,9 @@ func (b *book) compareMemberships(p *point, now time.Time) {
 		b.compareMembership(p, name, b.model.parts[name], now)
 	}
 	for _, name := range sortedKeys(b.model.mates) {
+		if b.mateUnwatched(name) {
+			continue
+		}
 		for _, uid := range uidsOf(b.model.mates[name], func(m *part) string { return m.uid }) {
 			b.compareHistory(p, memberships+"/"+name, uid, b.matePath(name, uid, now))
 		}
@@ -337,6 +356,9 @@ func (b *book) compareGrants(ctx context.Context, p *point, now time.Time) error
 
 // compareCut sees how long a RoleBinding has been there that no longer should have been.
 func (b *book) compareCut(p *point, g grant, track []seen, now time.Time) {
+	if b.mateUnwatched(g.membership) {
+		return
+	}
 	boundaries := b.mateBoundaries(g.membership, now)
 	slices.SortFunc(boundaries, func(x, y boundary) int { return x.at.Compare(y.at) })
 	for i, v := range track {

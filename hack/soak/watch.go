@@ -198,6 +198,7 @@ func (r *recorder) forget() {
 				delete(tracks, key)
 				continue
 			}
+			last.missed = false // From here on everything is told.
 			tracks[key] = []seen{last}
 		}
 	}
