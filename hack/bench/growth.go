@@ -134,6 +134,9 @@ func (s *scene) smallStorm(ctx context.Context, mould *mould, expiring, standing
 		return nil, nil, err
 	}
 	start, err := s.startSettled(ctx, standing+expiring, standing+expiring)
+	if time.Now().After(at) {
+		return nil, nil, errors.Join(errLate, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
