@@ -282,7 +282,7 @@ func (b *book) compareTargets(p *point, t *v1alpha1.Transition) {
 			if planned(t, effect) == nil || !typeIs(was, kind) || ownerOf(was) != t.Spec.Subject.Name {
 				continue
 			}
-			if !touched(track[at+1:], string(t.UID), effect) {
+			if !touched(was, track[at+1:], string(t.UID), effect) {
 				p.find(lost, works+"/"+key.Name, "%s is done, and effect %s has left this as it was since %s: %v. %s %s",
 					t.Name, effect, track[at].at.UTC().Format("15:04:05.000"), was.Object["spec"], recordOf(t), progress(t))
 			}
@@ -291,7 +291,7 @@ func (b *book) compareTargets(p *point, t *v1alpha1.Transition) {
 }
 
 // touched tells whether a later version shows an effect, or somebody else was faster.
-func touched(later []seen, uid, effect string) bool {
+func touched(was *unstructured.Unstructured, later []seen, uid, effect string) bool {
 	for _, v := range later {
 		if v.gone || v.missed {
 			return true
@@ -300,7 +300,7 @@ func touched(later []seen, uid, effect string) bool {
 		if by, effects := marks(work); by == uid && slices.Contains(effects, effect) {
 			return true
 		}
-		if id := work.GetAnnotations()[operationOf]; id != later[0].object.GetAnnotations()[operationOf] {
+		if work.GetAnnotations()[operationOf] != was.GetAnnotations()[operationOf] {
 			return true
 		}
 	}
