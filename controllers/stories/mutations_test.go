@@ -26,6 +26,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -85,6 +86,7 @@ var _ = Describe("Any field of any kind, filled with what does not belong there,
 // nonsense is an organization in which everything is tried that somebody might write.
 type nonsense struct {
 	*organization
+	clock  clock.PassiveClock
 	chance *rand.Rand
 	admin  *http.Client
 	jane   *http.Client // may change people, and restore nobody from a backup
@@ -144,7 +146,7 @@ type answer struct {
 func newNonsense(ctx context.Context, seed uint64) *nonsense {
 	GinkgoHelper()
 	n := &nonsense{
-		organization: newOrganization(ctx), chance: rand.New(rand.NewPCG(seed, 0)),
+		organization: newOrganization(ctx), clock: clock.RealClock{}, chance: rand.New(rand.NewPCG(seed, 0)),
 		host: strings.TrimSuffix(cluster.Admin().Host, "/"), other: newNamespace(ctx).name, homes: map[int]string{},
 	}
 	n.setUpLifecycle(ctx)
@@ -1085,7 +1087,7 @@ func (n *nonsense) undeclared(ctx context.Context) (differences []string, err er
 	in := client.InNamespace(n.name)
 	err = errors.Join(admin.List(ctx, users, in), admin.List(ctx, memberships, in), admin.List(ctx, groups, in),
 		admin.List(ctx, bindings, client.MatchingLabels{v1alpha1.LabelOrganization: n.name}))
-	now := time.Now()
+	now := n.clock.Now()
 	byName := map[string]*v1alpha1.User{}
 	for i := range users.Items {
 		user := &users.Items[i]

@@ -288,6 +288,12 @@ var _ = Describe("A release, while the operator is down", Serial, func() {
 		}
 		acme.createUser(ctx, "kate", wasActive, held("audit", v1alpha1.UserHoldDeactivated), held("inactivity", v1alpha1.UserHoldDeactivated), self)
 		entitle(ctx, acme.userName("kate"), acme.name, rule(tenure, "users", "get", "update"))
+		entitle(ctx, "pete", acme.name, rule(tenure, "memberships", "get", "update"))
+		acme.createGroup(ctx, "room")
+		acme.join(ctx, "kate", "room", func(m *v1alpha1.Membership) {
+			m.Spec.Holds = []v1alpha1.MembershipHold{{Name: "audit", Status: v1alpha1.MembershipHoldDeactivated}}
+		})
+		Eventually(acme.membershipStateOf(ctx, "kate-room")).Should(Equal(v1alpha1.StateDeactivated))
 		Eventually(acme.why(ctx, "kate")).Should(HaveLen(3))
 
 		shared.stop()
@@ -308,9 +314,22 @@ var _ = Describe("A release, while the operator is down", Serial, func() {
 		acme.editUser(ctx, "kate", held("later", v1alpha1.UserHoldSuspended))
 		Expect(pending()).To(Equal("audit,quiet"), "that hold was not meant")
 
+		acme.editMembership(ctx, "kate-room", releasing[*v1alpha1.Membership]("audit"))
+		pete := as("pete")
+		Eventually(func() error {
+			membership, err := acme.membership(ctx, "kate-room")()
+			if err != nil {
+				return err
+			}
+			membership.Labels = map[string]string{"acme.example/floor": "3"}
+			delete(membership.Annotations, v1alpha1.AnnotationRelease)
+			return pete.Update(ctx, membership)
+		}).Should(Succeed(), "nobody is asked again for the rights to it")
+
 		shared.startAgain()
 		Eventually(acme.why(ctx, "kate")).Should(Equal([]string{"Suspended:Hold/later", "Deactivated:Hold/inactivity"}))
 		Expect(pending()).To(BeEmpty())
+		Eventually(acme.membershipStateOf(ctx, "kate-room")).Should(Equal(v1alpha1.StatePaused), "as long as its user has no access")
 	})
 })
 

@@ -115,6 +115,7 @@ func (o *observer) follow(ctx context.Context, s *scene, of sight, version strin
 		for event := range watching.ResultChan() {
 			object, err := meta.Accessor(event.Object)
 			if err != nil {
+				watching.Stop()
 				o.lose(fmt.Errorf("the watch of %s: %w", of.kind, apierrors.FromObject(event.Object)))
 				return
 			}
@@ -165,6 +166,13 @@ func (o *observer) lose(err error) {
 	o.lost = errors.Join(o.lost, err)
 }
 
+// failure is why what is waited for may never be seen.
+func (o *observer) failure() error {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	return o.lost
+}
+
 // when something of a kind was seen of somebody; zero where it was not.
 func (o *observer) when(kind, name string) time.Time {
 	o.mutex.Lock()
@@ -183,6 +191,9 @@ func (o *observer) await(ctx context.Context, within time.Duration, what string,
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for !so() {
+		if err := o.failure(); err != nil {
+			return fmt.Errorf("waiting for %s: %w; seen so far: %s", what, err, o)
+		}
 		select {
 		case <-o.changed:
 		case <-time.After(often):
@@ -213,9 +224,6 @@ func (o *observer) String() string {
 	counts := map[string]int{}
 	for kind, seen := range o.seen {
 		counts[kind] = len(seen)
-	}
-	if o.lost != nil {
-		return fmt.Sprintf("%v (%v)", counts, o.lost)
 	}
 	return fmt.Sprint(counts)
 }

@@ -150,7 +150,7 @@ func (s *scene) deactivate(ctx context.Context, m *mould, crowd []person) (at ti
 	}
 	at = time.Now()
 	group, writing := errgroup.WithContext(ctx)
-	group.SetLimit(8)
+	group.SetLimit(concurrency)
 	for _, p := range crowd {
 		group.Go(func() error {
 			// Each at a revision of its own, as the API server would: it takes up a watch after the last revision that it has told.
@@ -158,10 +158,7 @@ func (s *scene) deactivate(ctx context.Context, m *mould, crowd []person) (at ti
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return at, err
-	}
-	return at, nil
+	return at, group.Wait()
 }
 
 // piece is one piece of work of somebody.

@@ -35,6 +35,7 @@ type book struct {
 type point struct {
 	findings                    []finding
 	subjects, transitions, cuts int
+	unjudged                    int // subjects whose way here is not compared, because versions were missed
 	worst                       map[string]time.Duration
 	took                        time.Duration
 	busy                        float64 // how much slower the machine was than one with nothing else to do

@@ -20,7 +20,8 @@ func (b *book) compareUsers(p *point, now time.Time) {
 		b.compareUser(p, name, b.model.accounts[name], now)
 	}
 	for _, name := range sortedKeys(b.model.users) {
-		if b.unwatched(users, name) {
+		if b.seen.missed(users, name) {
+			p.unjudged++
 			continue
 		}
 		for _, uid := range uidsOf(b.model.users[name], func(a *account) string { return a.uid }) {
@@ -153,16 +154,10 @@ func (b *book) path(boundaries []boundary, at func(time.Time) (v1alpha1.State, [
 	return slices.DeleteFunc(pathOf(boundaries, at, until), func(s stretch) bool { return s.state == "" })
 }
 
-// unwatched tells whether versions of an object may not have been told since the last quiet point, because a watch had to begin
-// anew: then nobody knows from when on what was declared.
-func (b *book) unwatched(kind, name string) bool {
-	return slices.ContainsFunc(b.seen.of(kind)[client.ObjectKey{Namespace: namespace, Name: name}], func(v seen) bool { return v.missed })
-}
-
-// mateUnwatched tells so about a membership or its user.
+// mateUnwatched tells whether a membership or its user has been out of sight.
 func (b *book) mateUnwatched(name string) bool {
-	return b.unwatched(memberships, name) || slices.ContainsFunc(b.model.mates[name], func(v version[part]) bool {
-		return v.value != nil && b.unwatched(users, v.value.user)
+	return b.seen.missed(memberships, name) || slices.ContainsFunc(b.model.mates[name], func(v version[part]) bool {
+		return v.value != nil && b.seen.missed(users, v.value.user)
 	})
 }
 
@@ -183,6 +178,7 @@ func (b *book) compareMemberships(p *point, now time.Time) {
 	}
 	for _, name := range sortedKeys(b.model.mates) {
 		if b.mateUnwatched(name) {
+			p.unjudged++
 			continue
 		}
 		for _, uid := range uidsOf(b.model.mates[name], func(m *part) string { return m.uid }) {

@@ -25,6 +25,7 @@ type summary struct {
 	Faults      int                `json:"faults"`
 	QuietPoints int                `json:"quietPoints"`
 	Subjects    int                `json:"subjects"`
+	Unjudged    int                `json:"unjudged"` // of the subjects, whose way was not compared: a watch had missed something
 	Transitions int                `json:"transitions"`
 	Cuts        int                `json:"cuts"`
 	Diverged    int                `json:"diverged"`
@@ -40,8 +41,8 @@ type summary struct {
 func (s *summary) words() string {
 	var said strings.Builder
 	fmt.Fprintf(&said, "\n%.1f minutes, seed %d, %s: %d operations (%d refused), %d faults, %d quiet points.\n"+
-		"Diverged %d, lost %d, doubled %d, of %d subjects compared and %d changes recorded.\n\n",
-		s.Minutes, s.Seed, s.Settings, s.Operations, s.Refused, s.Faults, s.QuietPoints, s.Diverged, s.Lost, s.Doubled, s.Subjects, s.Transitions)
+		"Diverged %d, lost %d, doubled %d, of %d subjects compared (%d by their end alone) and %d changes recorded.\n\n",
+		s.Minutes, s.Seed, s.Settings, s.Operations, s.Refused, s.Faults, s.QuietPoints, s.Diverged, s.Lost, s.Doubled, s.Subjects, s.Unjudged, s.Transitions)
 	said.WriteString("| Access is cut after | at the latest |\n|---|---|\n")
 	for _, kind := range []string{clean, handover, killed, stopped, standby, webhooksAway, apiAway} {
 		if worst, ok := s.Worst[kind]; ok {
@@ -150,6 +151,7 @@ func (s *summary) add(p *point, w *world) {
 	s.Faults = w.faults.count
 	s.QuietPoints++
 	s.Subjects += p.subjects
+	s.Unjudged += p.unjudged
 	s.Transitions += p.transitions
 	s.Cuts += p.cuts
 	s.Busy = max(s.Busy, p.busy)

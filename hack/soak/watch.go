@@ -176,6 +176,14 @@ func (r *recorder) of(kind string) map[client.ObjectKey][]seen {
 	return all
 }
 
+// missed tells whether versions of an object may not have been told since the last quiet point, because a watch had to begin anew:
+// then nobody knows from when on what was declared.
+func (r *recorder) missed(kind, name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.tracks[kind][client.ObjectKey{Namespace: namespace, Name: name}], func(v seen) bool { return v.missed })
+}
+
 // now is the last version of an object that was told of; nil where there is none any more.
 func (r *recorder) now(kind, name string) client.Object {
 	r.mu.Lock()

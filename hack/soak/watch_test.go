@@ -32,6 +32,7 @@ func TestWhatWasMissed(t *testing.T) {
 	g.Expect(track[2].gone).To(BeTrue())
 	g.Expect(track[3].object.GetUID()).To(BeEquivalentTo("second"))
 
+	g.Expect(r.missed(users, "kate")).To(BeTrue())
 	m := newModel()
 	for _, v := range track {
 		m.learn(users, v.object, v.at.Add(-time.Minute), v.at, v.gone)
@@ -43,4 +44,7 @@ func TestWhatWasMissed(t *testing.T) {
 	g.Expect(ending.ending).To(BeTrue())
 	g.Expect(line.at(track[2].at)).To(BeNil())
 	g.Expect(uidsOf(line, func(a *account) string { return a.uid })).To(Equal([]string{"first", "second"}))
+
+	r.forget()
+	g.Expect(r.missed(users, "kate")).To(BeFalse(), "since the quiet point everything is told")
 }
