@@ -28,6 +28,7 @@ import (
 	"tenure.dev/tenure/controllers/internal/cascade"
 	"tenure.dev/tenure/controllers/internal/grants"
 	"tenure.dev/tenure/controllers/internal/index"
+	"tenure.dev/tenure/controllers/internal/informer"
 	"tenure.dev/tenure/controllers/internal/skew"
 	"tenure.dev/tenure/controllers/internal/slim"
 	"tenure.dev/tenure/controllers/internal/targets"
@@ -69,6 +70,7 @@ func Scheme() *runtime.Scheme {
 func CacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: slim.Transform(),
+		NewInformer:      informer.New,
 		ByObject: map[client.Object]cache.ByObject{
 			&rbacv1.RoleBinding{}: {
 				Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
@@ -128,7 +130,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		"membership":      &membership.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Doors: doors, Clock: options.Clock, Recorder: recorder},
 		"policy sources":  &lifecyclepolicy.Watcher{Client: mgr.GetClient(), Sources: sources},
 		"lifecyclepolicy": &lifecyclepolicy.Reconciler{Client: mgr.GetClient(), Sources: sources, Clock: options.Clock, Recorder: recorder},
-		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Sources: sources, Skew: options.Skew, Clock: options.Clock, Recorder: recorder},
+		"transition":      &transition.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Sources: sources, Skew: options.Skew, Clock: options.Clock, Recorder: recorder},
 	} {
 		if err := c.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: options.Workers,

@@ -31,6 +31,9 @@ func (p *pass) stamp(ctx context.Context) error {
 	write.Annotate(p.membership, v1alpha1.AnnotationIdentity, p.subject().Identity())
 	write.Annotate(p.membership, v1alpha1.AnnotationRelease, "")
 	if p.decision.Latch != nil {
+		if err := p.confirmLatch(ctx); err != nil {
+			return err
+		}
 		p.membership.Spec.Holds = append(slices.Clone(p.membership.Spec.Holds), *p.decision.Latch)
 	}
 	return write.Object(ctx, p, p.original, p.membership)

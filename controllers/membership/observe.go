@@ -111,8 +111,34 @@ func (p *pass) confirmMissing(ctx context.Context) error {
 	if (user == nil) == (p.user == nil) && (group == nil) == (p.group == nil) {
 		return nil
 	}
-	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("memberships").GroupResource(), p.membership.Name,
-		errors.New("its user or group has not come through the watch yet"))
+	return p.behind("its user or group has not come through the watch yet")
+}
+
+// confirmLatch asks the API server whether the user is as the cache says, before it puts a hold that only a person takes away
+// again. The kinds come through watches of their own: after a restart the membership may be the one that was released, and the user
+// still the one who was suspended before.
+func (p *pass) confirmLatch(ctx context.Context) error {
+	user, err := observe.Get[v1alpha1.User](ctx, p.Live, p.user.Namespace, p.user.Name)
+	if err != nil {
+		return err
+	}
+	if user != nil && user.UID == p.user.UID {
+		seen, err := observe.UserAt(ctx, p, p.org, user, p.now)
+		if err != nil {
+			return err
+		}
+		input := p.input
+		input.User = &seen.Input
+		if lifecycle.DecideMembership(input, p.now).Latch != nil {
+			return nil
+		}
+	}
+	return p.behind("the change of its user has not come through the watch yet")
+}
+
+// behind is that the cache does not have what the API server has.
+func (p *pass) behind(what string) error {
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("memberships").GroupResource(), p.membership.Name, errors.New(what))
 }
 
 // recall finds in the user's history what a status that is lost said: since when the membership goes with its user. A

@@ -1,7 +1,6 @@
 package membership_test
 
 import (
-	"context"
 	"testing"
 
 	"k8s.io/utils/clock"
@@ -10,21 +9,19 @@ import (
 
 	"tenure.dev/tenure/api/v1alpha1"
 	"tenure.dev/tenure/controllers/internal/grants"
+	"tenure.dev/tenure/controllers/internal/worldtest"
 	"tenure.dev/tenure/controllers/membership"
 )
 
-// staleMembership is a cache whose Membership is an older one.
-type staleMembership struct {
-	client.Client
-	older *v1alpha1.Membership
-}
-
-func (c staleMembership) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
-	if m, ok := object.(*v1alpha1.Membership); ok {
-		c.older.DeepCopyInto(m)
-		return nil
+// reconcileWith makes a pass on a cache that is behind the world.
+func reconcileWith(t *testing.T, cache client.Client, w *worldtest.World) ctrl.Result {
+	t.Helper()
+	r := &membership.Reconciler{Client: cache, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder}
+	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "acme", Name: "kate-north"}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return c.Client.Get(ctx, key, object, opts...)
+	return result
 }
 
 func TestMembershipThatIsOlderThanItsHistoryIsNotBelieved(t *testing.T) {
@@ -42,12 +39,32 @@ func TestMembershipThatIsOlderThanItsHistoryIsNotBelieved(t *testing.T) {
 	mustReconcile(t, w)
 	w.Forget()
 
-	r := &membership.Reconciler{
-		Client: staleMembership{w, older}, Live: w, Doors: grants.NewDoors(w, clock.RealClock{}), Clock: w.Clock, Recorder: w.Recorder,
-	}
-	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
-	if err != nil || result.RequeueAfter <= 0 {
-		t.Errorf("next pass after %s, error %v, want one in a moment", result.RequeueAfter, err)
+	if result := reconcileWith(t, worldtest.Behind{Client: w, Older: older}, w); result.RequeueAfter <= 0 {
+		t.Error("nobody looks again")
 	}
 	expectWrites(t, w)
+}
+
+// A hold that only a person takes away is not put because of a user who was suspended once.
+func TestUserWhoIsNotSuspendedAnyMoreHasNothingHeld(t *testing.T) {
+	w := acme(t)
+	mustReconcile(t, w)
+	suspended := &v1alpha1.User{}
+	if err := w.Get(t.Context(), client.ObjectKey{Namespace: "acme", Name: "kate"}, suspended); err != nil {
+		t.Fatal(err)
+	}
+	suspended.Spec.DesiredStatus = v1alpha1.UserDesiredSuspended
+	w.Forget()
+
+	if result := reconcileWith(t, worldtest.Behind{Client: w, Older: suspended}, w); result.RequeueAfter <= 0 {
+		t.Error("nobody looks again")
+	}
+	expectWrites(t, w, "delete RoleBinding in sales")
+
+	if err := w.Update(t.Context(), suspended); err != nil {
+		t.Fatal(err)
+	}
+	w.Forget()
+	mustReconcile(t, w)
+	expectWrites(t, w, "patch Membership kate-north", "create Transition membership.kate-north.2", "patch status of Membership kate-north")
 }

@@ -28,6 +28,9 @@ import (
 type Reconciler struct {
 	client.Client
 
+	// Live reads from the API server, past the cache.
+	Live client.Reader
+
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
 

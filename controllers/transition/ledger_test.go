@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/controllers/internal/worldtest"
 )
 
 var complete = []string{"patch status of Transition user.alice.2", "patch Transition user.alice.2"}
@@ -264,6 +265,50 @@ func TestOwnHolds(t *testing.T) {
 	s.expectLedger("True Done", "user-suspended 1/1")
 	if diff := cmp.Diff([]string{"user-suspended Deactivated"}, s.holds("north")); diff != "" {
 		t.Errorf("holds (-want +got):\n%s", diff)
+	}
+}
+
+// TestLedgerThatIsOlder has nothing done again that shows in nothing else: what another process did may have been released since.
+func TestLedgerThatIsOlder(t *testing.T) {
+	for name, plan := range map[string]func(s *scene){
+		"own holds": func(s *scene) {
+			s.declare("alice", v1alpha1.UserDesiredSuspended)
+			s.record(2, v1alpha1.StateSuspended, []v1alpha1.PlannedEffect{
+				{Effect: v1alpha1.HoldUserSuspended, Action: v1alpha1.ActionDeactivate, Kind: "Membership", Targets: 1},
+			})
+		},
+		"an effect's holds": func(s *scene) { s.leave() },
+		"who stands in": func(s *scene) {
+			policy := s.policy()
+			policy.Spec.Effects = policy.Spec.Effects[1:]
+			s.update(policy)
+			s.leave()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := stage(t, `[{name: rooms, memberships: {action: Deactivate}},
+				{name: leads, relations: {kinds: [Leader], action: Transfer, successors: [Owner]}}]`)
+			s.create(group("north", "alice"), membership("north"))
+			plan(s)
+			older := s.transition()
+			s.settle(5)
+			if len(s.Writes) < 2 {
+				t.Fatalf("only %v", s.Writes)
+			}
+			north, held := &v1alpha1.Group{}, &v1alpha1.Membership{}
+			s.get(north, "north")
+			s.get(held, "alice-north")
+			north.Spec.Acting, held.Spec.Holds = nil, nil
+			s.update(north)
+			s.update(held)
+			s.start()
+			s.r.Client = worldtest.Behind{Client: s.World, Older: older}
+			s.Forget()
+			if again := s.pass(); again == 0 {
+				t.Error("nobody looks again")
+			}
+			s.expectWrites()
+		})
 	}
 }
 

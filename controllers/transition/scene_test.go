@@ -290,7 +290,7 @@ func (s *scene) start() {
 		func(string, string) (dynamic.Interface, error) { return s.server, nil },
 		func() (discovery.ServerResourcesInterface, error) { return nil, errors.New("nobody discovers") },
 		mapper, clocktesting.NewFakeClock(worldtest.Start))
-	s.r = &Reconciler{Client: s.World, Clock: s.World.Clock, Recorder: s.World.Recorder, Skew: (*skew.Meter)(nil), Sources: sources, slots: newSlots(requests)}
+	s.r = &Reconciler{Client: s.World, Live: s.World, Clock: s.World.Clock, Recorder: s.World.Recorder, Skew: (*skew.Meter)(nil), Sources: sources, slots: newSlots(requests)}
 	s.know()
 }
 

@@ -26,6 +26,9 @@ type sweeps struct {
 	mu  sync.Mutex
 	all map[client.ObjectKey]map[string]*sweep
 
+	// confirmed are those Transitions of which the ledger was found to be as the cache had it.
+	confirmed map[client.ObjectKey]bool
+
 	// reasons are why each is not done, for who watches the metrics.
 	reasons map[client.ObjectKey]string
 }
@@ -72,6 +75,22 @@ func (s *sweeps) begin(transition client.ObjectKey) bool {
 	return true
 }
 
+// confirm notes that the ledger of a Transition is as the cache had it. What follows is this process's own.
+func (s *sweeps) confirm(transition client.ObjectKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.confirmed == nil {
+		s.confirmed = map[client.ObjectKey]bool{}
+	}
+	s.confirmed[transition] = true
+}
+
+func (s *sweeps) isConfirmed(transition client.ObjectKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.confirmed[transition]
+}
+
 // of is the sweep of an effect of a Transition that has begun.
 func (s *sweeps) of(transition client.ObjectKey, effect string) *sweep {
 	s.mu.Lock()
@@ -89,6 +108,7 @@ func (s *sweeps) forget(transition client.ObjectKey) bool {
 	defer s.mu.Unlock()
 	_, known := s.all[transition]
 	delete(s.all, transition)
+	delete(s.confirmed, transition)
 	return known
 }
 

@@ -255,6 +255,28 @@ func (p *pass) dependant(planned *v1alpha1.PlannedEffect, unfinished map[string]
 	return p.transition.Spec.Plan[i].Effect
 }
 
+// confirm asks the API server, before this process first does what shows in nothing but the ledger, whether that is as the cache
+// has it. What another process did may not have come through the watch, and the hold that it put, or who it let stand in, may have
+// been released since.
+func (p *pass) confirm(ctx context.Context) error {
+	key := client.ObjectKeyFromObject(p.before)
+	if p.sweeps.isConfirmed(key) {
+		return nil
+	}
+	live, err := observe.Get[v1alpha1.Transition](ctx, p.Live, key.Namespace, key.Name)
+	if err != nil {
+		return err
+	}
+	if live == nil || live.ResourceVersion != p.before.ResourceVersion {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), key.Name, errBehind)
+	}
+	p.sweeps.confirm(key)
+	return nil
+}
+
+// errBehind is that a ledger goes on further than the cache knows.
+var errBehind = errors.New("its ledger has not come through the watch yet")
+
 func (p *pass) note(planned *v1alpha1.PlannedEffect, message string) {
 	progress := p.progressOf(planned)
 	progress.Message = message

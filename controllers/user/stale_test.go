@@ -42,20 +42,6 @@ func declare(t *testing.T, w *worldtest.World, status v1alpha1.UserDesiredStatus
 	}
 }
 
-// staleUser is a cache whose User is an older one.
-type staleUser struct {
-	client.Client
-	older *v1alpha1.User
-}
-
-func (c staleUser) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
-	if u, ok := object.(*v1alpha1.User); ok {
-		c.older.DeepCopyInto(u)
-		return nil
-	}
-	return c.Client.Get(ctx, key, object, opts...)
-}
-
 func TestUserThatIsOlderThanItsHistoryIsNotBelieved(t *testing.T) {
 	w := acme(t)
 	mustReconcile(t, w)
@@ -64,7 +50,7 @@ func TestUserThatIsOlderThanItsHistoryIsNotBelieved(t *testing.T) {
 	mustReconcile(t, w)
 	w.Forget()
 
-	if result := reconcileWith(t, staleUser{w, older}, w); result.RequeueAfter <= 0 {
+	if result := reconcileWith(t, worldtest.Behind{Client: w, Older: older}, w); result.RequeueAfter <= 0 {
 		t.Error("nobody looks again")
 	}
 	expectWrites(t, w)

@@ -42,5 +42,31 @@ func TestTheOperatorComesRight(t *testing.T) {
 	if r.Points < shortLimit || r.Missed > r.Points/10 {
 		t.Errorf("%d plans, %d of which went without their fault:\n%s", r.Points, r.Missed, told.String())
 	}
+	staysMended(t, l)
 	seesBugs(t, l, "early", "at-rest")
+}
+
+// failedOnce are plans after which the operator did not come right, before it was mended.
+var failedOnce = []string{
+	// A read waited for an own write whose event was lost with the watch, as long as nobody changed anything of the kind.
+	"membership:3/unobserved/patch memberships/status kate-course#1",
+	// Who was suspended by what one watch said was held again, who had been released by what another said.
+	"suspend/time-travel/patch memberships/status kate-course#3",
+}
+
+func staysMended(t *testing.T, l *lab) {
+	t.Helper()
+	for _, name := range failedOnce {
+		p, err := parsePlan(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, problems, err := l.try(t.Context(), scenarios(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(problems) > 0 || !o.struck {
+			t.Errorf("faults -replay '%s': struck %t, problems %v", name, o.struck, problems)
+		}
+	}
 }

@@ -5,6 +5,7 @@ package worldtest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -165,4 +166,19 @@ func (w *World) interceptors() interceptor.Funcs {
 			return c.SubResource(sub).Patch(ctx, object, patch, opts...)
 		},
 	}
+}
+
+// Behind is a cache that has an older version of one object.
+type Behind struct {
+	client.Client
+	Older client.Object
+}
+
+// Get implements client.Reader.
+func (c Behind) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+	if reflect.TypeOf(object) != reflect.TypeOf(c.Older) || key != client.ObjectKeyFromObject(c.Older) {
+		return c.Client.Get(ctx, key, object, opts...) //nolint:wrapcheck // as it is
+	}
+	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(c.Older.DeepCopyObject()).Elem())
+	return nil
 }
