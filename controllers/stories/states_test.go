@@ -329,7 +329,7 @@ var _ = Describe("A release, while the operator is down", Serial, func() {
 		shared.startAgain()
 		Eventually(acme.why(ctx, "kate")).Should(Equal([]string{"Suspended:Hold/later", "Deactivated:Hold/inactivity"}))
 		Expect(pending()).To(BeEmpty())
-		Eventually(acme.membershipStateOf(ctx, "kate-room")).Should(Equal(v1alpha1.StatePaused), "as long as its user has no access")
+		Eventually(acme.holdsOf(ctx, "kate-room")).Should(Equal([]string{v1alpha1.HoldUserSuspended}))
 	})
 })
 
