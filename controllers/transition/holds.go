@@ -41,13 +41,6 @@ func (p *pass) latch(ctx context.Context, planned *v1alpha1.PlannedEffect) (v1al
 func (p *pass) latchEach(ctx context.Context, progress v1alpha1.EffectProgress, memberships []*v1alpha1.Membership, hold *v1alpha1.MembershipHold) (v1alpha1.EffectProgress, error) {
 	var failures []error
 	for _, membership := range memberships {
-		if lifecycle.HasHold(membership.Spec.Holds, hold.Name) {
-			progress.Done++
-			continue
-		}
-		if err := p.confirm(ctx); err != nil {
-			return progress, err
-		}
 		if _, err := write.Latch(ctx, p, membership, hold); err != nil {
 			progress.Failed++
 			failures = append(failures, err)
@@ -110,9 +103,6 @@ func (p *pass) runRelations(ctx context.Context, planned *v1alpha1.PlannedEffect
 				continue
 			}
 			open++
-			if err := p.confirm(ctx); err != nil {
-				return step{}, err
-			}
 			err := p.standIn(ctx, planned, kind, object)
 			if apierrors.IsConflict(err) {
 				return step{}, err

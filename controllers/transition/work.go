@@ -132,6 +132,9 @@ func (p *pass) act(ctx context.Context) error {
 		p.supersede("The subject of this record is gone")
 		return nil
 	}
+	if err := p.confirm(ctx); err != nil {
+		return err
+	}
 	if err := p.latchOwn(ctx); err != nil {
 		return err
 	}
@@ -255,9 +258,8 @@ func (p *pass) dependant(planned *v1alpha1.PlannedEffect, unfinished map[string]
 	return p.transition.Spec.Plan[i].Effect
 }
 
-// confirm asks the API server, before this process first does what shows in nothing but the ledger, whether that is as the cache
-// has it. What another process did may not have come through the watch, and the hold that it put, or who it let stand in, may have
-// been released since.
+// confirm asks the API server, before this process first works on a Transition, whether the ledger is as the cache has it. What
+// another process did may not have come through the watch, and may have been undone since: a hold released, an object linked again.
 func (p *pass) confirm(ctx context.Context) error {
 	key := client.ObjectKeyFromObject(p.before)
 	if p.sweeps.isConfirmed(key) {

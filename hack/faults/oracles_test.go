@@ -165,8 +165,7 @@ func TestEveryWriteMeetsEveryFaultThatConcernsIt(t *testing.T) {
 	}
 	for _, f := range faults() {
 		want := 3
-		switch f.name {
-		case "conflict", timeTravel:
+		if f.name == "conflict" || f.deletions {
 			want = 1
 		}
 		if met[f.name] != want {

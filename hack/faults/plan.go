@@ -83,6 +83,9 @@ type fault struct {
 	// concerns tells whether it can go wrong about this write, of all that are done without a fault.
 	concerns func(p point, before []point) bool
 
+	// deletions: it needs to know, beforehand, of which deletions it comes after.
+	deletions bool
+
 	// make makes it go wrong.
 	make func(r *run) strike
 
@@ -118,7 +121,7 @@ func afterDeletion(_ point, before []point) bool {
 
 // faults are all that can go wrong.
 func faults() []fault {
-	return []fault{
+	return append([]fault{
 		{name: crashBefore, about: "the process ends before the write", concerns: everyWrite, writes: 1, make: func(r *run) strike {
 			return func(w *wire, _ *write, _ func() (*http.Response, error)) (*http.Response, error) {
 				r.crash(w, restart{})
@@ -154,14 +157,7 @@ func faults() []fault {
 				return nil, errCrashed
 			}
 		}},
-		{name: timeTravel, about: "and its successor sees the time before an earlier deletion", concerns: afterDeletion, writes: 3, past: true, blind: true, make: func(r *run) strike {
-			return func(w *wire, _ *write, send func() (*http.Response, error)) (*http.Response, error) {
-				version := r.beforeDeletion()
-				_, _ = send()
-				r.crash(w, restart{version: version})
-				return nil, errCrashed
-			}
-		}},
+		{name: "time-travel", about: "and its successor sees the time before an earlier deletion", concerns: afterDeletion, deletions: true, writes: 3, past: true, blind: true, make: travelling("")},
 		{name: "unobserved", about: "what follows the write is never told, only what has come of it", concerns: everyWrite, writes: 2, past: true, make: func(*run) strike {
 			return func(w *wire, _ *write, send func() (*http.Response, error)) (*http.Response, error) {
 				w.gate.hold()
@@ -176,6 +172,30 @@ func faults() []fault {
 				return nil, errCrashed
 			}
 		}},
+	}, aheadFaults()...)
+}
+
+// aheadFaults are those in which one kind comes to a new process as it is, and all others as they were.
+func aheadFaults() []fault {
+	var all []fault
+	for _, kind := range []string{"users", "memberships", "transitions", "rolebindings"} {
+		all = append(all, fault{
+			name: "ahead-" + kind, about: "and its successor sees the time before an earlier deletion, of all but the " + kind,
+			concerns: afterDeletion, deletions: true, writes: 4, past: true, blind: true, make: travelling(kind),
+		})
+	}
+	return all
+}
+
+// travelling has the next process see the time before an earlier deletion. What there is of one kind, if any, it sees as it is.
+func travelling(ahead string) func(r *run) strike {
+	return func(r *run) strike {
+		return func(w *wire, _ *write, send func() (*http.Response, error)) (*http.Response, error) {
+			version := r.beforeDeletion()
+			_, _ = send()
+			r.crash(w, restart{version: version, ahead: ahead})
+			return nil, errCrashed
+		}
 	}
 }
 
@@ -222,6 +242,9 @@ type restart struct {
 	// version is what its first lists show; empty: what there is. Its watches tell nothing until it is quiet.
 	version string
 
+	// ahead is a resource of which it is shown and told what there is, all the same; empty: none.
+	ahead string
+
 	// crashAfter is after which of its writes it crashes in turn; zero: after none.
 	crashAfter int
 }
@@ -248,7 +271,4 @@ const (
 // Names of faults that something else is said about than how they are made.
 const (
 	crashBefore, crashAfter, crashTwice, crashLater = "crash-before", "crash-after", "crash-twice", "crash-later"
-
-	// timeTravel needs to know, beforehand, of which deletions it comes after.
-	timeTravel = "time-travel"
 )

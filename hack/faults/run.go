@@ -234,7 +234,7 @@ func (r *run) begin(how restart) {
 	}
 	r.mu.Unlock()
 	if how.version != "" {
-		w.pinned = how.version
+		w.pinned, w.ahead = how.version, how.ahead
 		w.gate.hold()
 	}
 	r.tell("life %d begins", w.life)
@@ -360,7 +360,7 @@ func (r *run) meet(w *write) strike {
 		w.struck = "crash"
 		r.log = append(r.log, r.line("life %d is to end after %s", w.life, w.point))
 		return crashing(0)(r)
-	case w.verb == verbDelete && r.plan.fault == timeTravel && !r.struck:
+	case w.verb == verbDelete && r.fault.deletions && !r.struck:
 		return r.noteVersion
 	default:
 		return nil

@@ -30,6 +30,7 @@ type wire struct {
 	mu      sync.Mutex
 	crashed bool
 	pinned  string // the version at which the first lists are answered
+	ahead   string // a resource of which nothing is kept from the process; empty: none
 	pinning map[string]bool
 	frozen  chan struct{} // closed when a process goes on that had come to a stop
 }
@@ -208,7 +209,7 @@ func (t transport) pin(request *http.Request, source string) *http.Request {
 	defer t.mu.Unlock()
 	query := request.URL.Query()
 	// Only informers ask for any version at first. What is asked for without is to be as it is now.
-	if t.pinned == "" || t.pinning[source] || query.Get("resourceVersion") != "0" {
+	if t.pinned == "" || t.isAhead(source) || t.pinning[source] || query.Get("resourceVersion") != "0" {
 		return request
 	}
 	t.pinning[source] = true
@@ -218,6 +219,12 @@ func (t transport) pin(request *http.Request, source string) *http.Request {
 	request = request.Clone(request.Context())
 	request.URL.RawQuery = query.Encode()
 	return request
+}
+
+// isAhead tells whether a source is one of which nothing is kept from the process.
+func (w *wire) isAhead(source string) bool {
+	path, _, _ := strings.Cut(source, "?")
+	return w.ahead != "" && strings.HasSuffix(path, "/"+w.ahead)
 }
 
 func (t transport) watch(request *http.Request, c call) (*http.Response, error) {

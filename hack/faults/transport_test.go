@@ -183,14 +183,14 @@ func TestAWriteThatHasGoneOutArrives(t *testing.T) {
 
 func TestTheFirstListsShowThePast(t *testing.T) {
 	w := testWire(t)
-	w.pinned = "42"
+	w.pinned, w.ahead = "42", "memberships"
 	var asked []string
 	next := roundTripper(func(r *http.Request) (*http.Response, error) {
 		asked = append(asked, r.URL.RawQuery)
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[]}`))}, nil
 	})
-	for _, query := range []string{"resourceVersion=0&limit=500", "resourceVersion=0", ""} {
-		request, err := http.NewRequest(http.MethodGet, "/apis/tenure.dev/v1alpha1/namespaces/a/users?"+query, nil)
+	for _, query := range []string{"users?resourceVersion=0&limit=500", "users?resourceVersion=0", "users?", "memberships?resourceVersion=0"} {
+		request, err := http.NewRequest(http.MethodGet, "/apis/tenure.dev/v1alpha1/namespaces/a/"+query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestTheFirstListsShowThePast(t *testing.T) {
 		}
 		_ = response.Body.Close()
 	}
-	if diff := cmp.Diff([]string{"resourceVersion=42&resourceVersionMatch=Exact", "resourceVersion=0", ""}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"resourceVersion=42&resourceVersionMatch=Exact", "resourceVersion=0", "", "resourceVersion=0"}, asked); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -145,7 +145,7 @@ func (s *stream) pump() {
 // wait returns when the gate is open, and tells whether what it held is dropped, or the watch has ended before.
 func (s *stream) wait() (dropped, ended bool) {
 	opened, before := s.wire.gate.state()
-	if opened == nil {
+	if opened == nil || s.wire.isAhead(s.source) {
 		return false, false
 	}
 	select {

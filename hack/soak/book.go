@@ -147,8 +147,9 @@ func (b *book) behind(kind string, list client.ObjectList) (why string) {
 
 // deletionWaits tells whether a user's deletion waits for a guard, as it may.
 func (b *book) deletionWaits(o client.Object) bool {
-	for _, t := range b.all[users+"/"+o.GetName()] {
-		if string(t.Spec.Subject.UID) == string(o.GetUID()) && b.waitsForGuard(t) {
+	for _, track := range b.seen.of(transitions) {
+		last := track[len(track)-1]
+		if t := last.object.(*v1alpha1.Transition); !last.gone && t.Spec.Subject.UID == o.GetUID() && b.waitsForGuard(t) {
 			return true
 		}
 	}

@@ -105,7 +105,11 @@ func (f *faults) limit(due, ended time.Time, grace time.Duration) (time.Time, st
 		if due.After(recovered) || o.begin.After(limit) {
 			continue
 		}
-		kind = o.kind
+		if kind == clean {
+			kind = o.kind
+		} else {
+			kind = several
+		}
 		if recovered = recovered.Add(f.slowest(o.begin, recovered)); recovered.After(limit) {
 			limit = recovered
 		}
@@ -212,10 +216,17 @@ const (
 	handover     = "hand-over"
 	killed       = "leader killed"
 	stopped      = "leader stopped"
+	alone        = "leader lost while no standby was ready"
+	several      = "one of these after another"
 	standby      = "standby"
 	apiAway      = "API server away"
 	webhooksAway = "webhooks away"
 )
+
+// bars are within which time access is to be cut, on a machine that has nothing else to do, where a standby is ready.
+func bars(lease time.Duration) map[string]time.Duration {
+	return map[string]time.Duration{handover: takeover, killed: lease + takeover, stopped: lease + takeover}
+}
 
 // disturb does something to the cluster now and then until ctx ends, and undoes it.
 func (w *world) disturb(ctx context.Context, random *rand.Rand) {
@@ -271,9 +282,9 @@ func (w *world) endReplica(ctx context.Context, leads bool, signal syscall.Signa
 	if r == nil {
 		return
 	}
-	within := map[string]time.Duration{killed: w.options.lease + takeover, handover: takeover}[kind]
+	within := bars(w.options.lease)[kind]
 	if leads && w.standbyReady(ctx, r) != nil {
-		within = w.options.lease + takeover + startup
+		kind, within = alone, w.options.lease+takeover+startup
 	}
 	i := w.faults.begin(outage{kind: kind})
 	if pid := w.cluster.PID(r.name); pid != 0 {
@@ -303,7 +314,7 @@ func (w *world) stopReplica(ctx context.Context, leads bool, lasting time.Durati
 	if leads {
 		kind, within = stopped, takeover
 		if w.standbyReady(ctx, r) != nil {
-			within += startup
+			kind, within = alone, takeover+startup
 		}
 	}
 	i := w.faults.begin(outage{kind: kind})

@@ -111,6 +111,10 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%s: %s for %s", name, limit.Sub(noon), kind)
 		}
 	}
+	f.all = append(f.all, outage{kind: handover, begin: at(15), end: at(15), recovered: at(19)})
+	if limit, kind := f.limit(at(14), at(14), time.Second); !limit.Equal(at(19)) || kind != several {
+		t.Errorf("two outages, one after another: %s for %s", limit.Sub(noon), kind)
+	}
 	f.crowd = []crowded{{at(5), 3}}
 	if limit, _ := f.limit(at(5), at(5), time.Second); !limit.Equal(at(8)) {
 		t.Errorf("on a machine that others want too: %s", limit.Sub(noon))

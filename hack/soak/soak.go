@@ -36,6 +36,8 @@ type summary struct {
 	Busy        float64            `json:"busiest"` // how much slower the machine was at times, by its other work too
 	Seed        uint64             `json:"seed"`
 	Settings    string             `json:"settings"`
+
+	lease time.Duration
 }
 
 func (s *summary) words() string {
@@ -43,11 +45,17 @@ func (s *summary) words() string {
 	fmt.Fprintf(&said, "\n%.1f minutes, seed %d, %s: %d operations (%d refused), %d faults, %d quiet points.\n"+
 		"Diverged %d, lost %d, doubled %d, of %d subjects compared (%d by their end alone) and %d changes recorded.\n\n",
 		s.Minutes, s.Seed, s.Settings, s.Operations, s.Refused, s.Faults, s.QuietPoints, s.Diverged, s.Lost, s.Doubled, s.Subjects, s.Unjudged, s.Transitions)
-	said.WriteString("| Access is cut after | at the latest |\n|---|---|\n")
-	for _, kind := range []string{clean, handover, killed, stopped, standby, webhooksAway, apiAway} {
-		if worst, ok := s.Worst[kind]; ok {
-			fmt.Fprintf(&said, "| %s | %.2f s |\n", kind, worst)
+	said.WriteString("| Access is cut after | at the latest | R4 |\n|---|--:|--:|\n")
+	for _, kind := range []string{clean, handover, killed, stopped, alone, standby, webhooksAway, apiAway, several} {
+		worst, ok := s.Worst[kind]
+		if !ok {
+			continue
 		}
+		bar := ""
+		if limit, ok := bars(s.lease)[kind]; ok {
+			bar = fmt.Sprintf("≤ %s", limit)
+		}
+		fmt.Fprintf(&said, "| %s | %.2f s | %s |\n", kind, worst, bar)
 	}
 	return said.String()
 }
@@ -68,7 +76,7 @@ func soak(ctx context.Context, o options, out io.Writer) (s *summary, err error)
 	}()
 	w.model = newModel()
 	b := newBook(w)
-	s = &summary{Seed: o.seed, Worst: map[string]float64{}, Settings: fmt.Sprintf("%d people, lease %s", o.people, o.lease)}
+	s = &summary{Seed: o.seed, Worst: map[string]float64{}, lease: o.lease, Settings: fmt.Sprintf("%d people, lease %s", o.people, o.lease)}
 
 	go w.probe(ctx)
 	var desks sync.WaitGroup

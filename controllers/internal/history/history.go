@@ -5,6 +5,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -236,6 +237,9 @@ func (h History) Record(ctx context.Context, writer client.Client, live client.R
 	if err := h.confirmSubject(ctx, live, entry.Subject); err != nil {
 		return nil, err
 	}
+	if err := h.confirmOthers(ctx, live, entry.Subject); err != nil {
+		return nil, err
+	}
 	transition := h.transition(entry)
 	err := writer.Create(ctx, transition)
 	if err == nil {
@@ -275,6 +279,24 @@ func (h History) confirmSubject(ctx context.Context, live client.Reader, s Subje
 	}
 	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), h.Newest.Name,
 		fmt.Errorf("it is newer than what is known about %s %s; the cache is behind", s.Kind, s.Object.GetName()))
+}
+
+// confirmOthers asks the API server, before the first record of a subject, whether those are there that the cache has of somebody
+// before of the same name: they may have been erased, or lost the name, and the first would not be the first by its number.
+func (h History) confirmOthers(ctx context.Context, live client.Reader, s Subject) error {
+	if h.Newest != nil || h.last == 0 {
+		return nil
+	}
+	key := client.ObjectKey{Namespace: s.Object.GetNamespace(), Name: nameOf(s, h.last)}
+	err := live.Get(ctx, key, &v1alpha1.Transition{})
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("transitions").GroupResource(), key.Name,
+			errors.New("it is no more; the cache is behind"))
+	}
+	if err != nil {
+		return fmt.Errorf("read Transition %s past the cache: %w", key.Name, err)
+	}
+	return nil
 }
 
 func (h History) transition(entry Entry) *v1alpha1.Transition {

@@ -19,8 +19,8 @@ const often = 200 * time.Millisecond
 //
 // Such a read waits for an event of the resource version that was written, or of a later one. Where a watch is lost and the objects
 // are listed anew, there may be none: what was written is gone by then, the list does not have it, and its deletion is told with
-// the version that was known before. The read, and with it each list of the kind, would wait until anything of the kind is changed;
-// in an organization at rest that may be days. What a list or bookmark says is therefore told to those who wait, too.
+// the version that was known before. The read, and the worker that reads, would wait until anything of the kind is changed; in an
+// organization at rest that may be days. What a list or bookmark says is therefore told to those who wait, too.
 func New(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	return &informer{SharedIndexInformer: toolscache.NewSharedIndexInformer(source, example, resync, indexers)}
 }
