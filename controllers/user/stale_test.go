@@ -2,6 +2,8 @@ package user_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +56,40 @@ func TestUserThatIsOlderThanItsHistoryIsNotBelieved(t *testing.T) {
 		t.Error("nobody looks again")
 	}
 	expectWrites(t, w)
+}
+
+// remembering is a cache that has a Transition which is no more.
+type remembering struct {
+	client.Client
+	gone v1alpha1.Transition
+}
+
+func (c remembering) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	err := c.Client.List(ctx, list, opts...)
+	if transitions, ok := list.(*v1alpha1.TransitionList); ok {
+		transitions.Items = append(transitions.Items, c.gone)
+	}
+	return err
+}
+
+func TestFirstRecordIsNotNumberedAfterOneThatIsNoMore(t *testing.T) {
+	w := acme(t)
+	before := v1alpha1.Transition{
+		ObjectMeta: metav1.ObjectMeta{Name: "user.kate.1", Namespace: "acme"},
+		Spec:       v1alpha1.TransitionSpec{Subject: v1alpha1.Subject{Kind: v1alpha1.SubjectUser, Name: "kate", UID: "before", Identity: "before"}},
+	}
+	if result := reconcileWith(t, remembering{w, before}, w); result.RequeueAfter <= 0 {
+		t.Error("nobody looks again")
+	}
+	if slices.ContainsFunc(w.Writes, func(write string) bool { return strings.HasPrefix(write, "create Transition") }) {
+		t.Errorf("writes %v", w.Writes)
+	}
+
+	if err := w.Create(t.Context(), &before); err != nil {
+		t.Fatal(err)
+	}
+	reconcileWith(t, w, w)
+	recordNamed(t, w, "user.kate.2")
 }
 
 // behindLedger is a cache that has a Transition as it was created, or not at all.
