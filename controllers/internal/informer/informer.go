@@ -13,7 +13,7 @@ import (
 )
 
 // often is how often an informer looks how far it has got. As long, at the most, may a read wait for a write whose event was lost.
-const often = 200 * time.Millisecond
+const often = time.Second
 
 // New makes an informer for a cache whose reads wait until it has the reader's own writes, as cache.Options.NewInformer does.
 //

@@ -80,5 +80,5 @@ func TestWhatTheListDoesNotHaveAnyMoreIsWaitedForNoLonger(t *testing.T) {
 	watching = <-watches
 	watching.Action(watch.Bookmark, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "12"}})
 	g.Eventually(first.versions).Should(Receive(Equal("12")), "a bookmark says so, too")
-	g.Consistently(first.versions, 500*time.Millisecond).ShouldNot(Receive(), "once")
+	g.Consistently(first.versions, 1500*time.Millisecond).ShouldNot(Receive(), "once")
 }
