@@ -88,6 +88,7 @@ func TestCompileSaysWhatIsWrong(t *testing.T) {
 		"object.spec.stage.matches('[')":   "line 1, column 27: invalid matches argument",
 		"a || b":                           "line 1, column 1: undeclared reference to 'a'; line 1, column 6: undeclared reference to 'b'",
 		"object.":                          "line 1, column 8: Syntax error: no viable alternative at input '.'",
+		strings.Repeat("x", 400):           "line 1, column 1: undeclared reference to '" + strings.Repeat("x", 274) + "…",
 		"authorizer == 1":                  "line 1, column 1: undeclared reference to 'authorizer'",
 		"object.spec.lines.exists('l', 1)": "line 1, column 26: argument must be a simple name",
 	} {

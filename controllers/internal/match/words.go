@@ -11,6 +11,8 @@ import (
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/interpreter"
+
+	"tenure.dev/tenure/controllers/internal/summary"
 )
 
 // How CEL begins what it says of a field that is not there, and of types that do not go together.
@@ -29,12 +31,15 @@ func mustBeBool(kind string) error {
 // mostIssues is how many mistakes of an expression are told at once.
 const mostIssues = 3
 
+// longestIssue is how many characters of a mistake are told: a name is repeated in it, however long it is.
+const longestIssue = 300
+
 // asOneError has what is wrong with an expression on one line.
 func asOneError(issues *cel.Issues) error {
 	var words []string
 	for _, issue := range issues.Errors() {
 		message := strings.ReplaceAll(issue.Message, notInContainer, "")
-		words = append(words, position(issue.Location)+strings.Join(strings.Fields(message), " "))
+		words = append(words, position(issue.Location)+summary.ShortTo(strings.Join(strings.Fields(message), " "), longestIssue))
 	}
 	switch more := len(words) - mostIssues; {
 	case words == nil:

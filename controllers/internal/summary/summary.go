@@ -19,12 +19,15 @@ const longestMessage = 4096
 const longestText = 1024
 
 // Short shortens a text to what the API takes.
-func Short(text string) string {
+func Short(text string) string { return ShortTo(text, longestText) }
+
+// ShortTo shortens a text to so many characters.
+func ShortTo(text string, most int) string {
 	runes := []rune(text)
-	if len(runes) <= longestText {
+	if len(runes) <= most {
 		return text
 	}
-	return string(runes[:longestText-1]) + "…"
+	return string(runes[:most-1]) + "…"
 }
 
 // Listed names the first few of many.
