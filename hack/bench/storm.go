@@ -174,7 +174,11 @@ func (s *scene) tryStorm(ctx context.Context, mould, still *mould, size, bystand
 			return nil, err
 		}
 	}
-	if _, err := s.startSettled(ctx, size, size); err != nil {
+	_, err = s.startSettled(ctx, size, size)
+	if time.Now().After(at) {
+		return nil, errors.Join(errLate, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	result, err := s.weather(ctx, at, "storm", size, bystanders)
