@@ -52,6 +52,10 @@ var failedOnce = []string{
 	"membership:3/unobserved/patch memberships/status kate-course#1",
 	// Who was suspended by what one watch said was held again, who had been released by what another said.
 	"suspend/time-travel/patch memberships/status kate-course#3",
+	// An anonymisation that a return had undone ran again where the ledger seen was older than the object.
+	"removal/ahead-rolebindings/patch works thread#2",
+	// The first record of a new account was numbered after those of its namesake that one watch still had.
+	"deletion/ahead-users/create transitions user.kate.1#1",
 }
 
 func staysMended(t *testing.T, l *lab) {
@@ -66,7 +70,7 @@ func staysMended(t *testing.T, l *lab) {
 			t.Fatal(err)
 		}
 		if len(problems) > 0 || !o.struck {
-			t.Errorf("faults -replay '%s': struck %t, problems %v", name, o.struck, problems)
+			t.Errorf("faults -replay '%s': struck %t, problems %v\n%s", name, o.struck, problems, strings.Join(o.log, "\n"))
 		}
 	}
 }

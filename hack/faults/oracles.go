@@ -437,8 +437,8 @@ func (r *run) judgeChange(w *wire, x *write) {
 	}
 }
 
-// judgeAccess: access is closed before anything is written about it. What the process heard of during its pass is the next
-// one's business.
+// judgeAccess: access is closed before anything is written about it. What came into the cache during the pass is the next one's
+// business.
 func (r *run) judgeAccess(w *wire, x *write, resource, name string) {
 	label, controller := v1alpha1.LabelUser, "user"
 	if resource == "memberships" {
@@ -446,7 +446,7 @@ func (r *run) judgeAccess(w *wire, x *write, resource, name string) {
 	}
 	began := w.queues.began(controller, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: x.namespace, Name: name}})
 	open := w.seen.find("rolebindings", func(m metadata) bool {
-		return m.Labels[label] == name && m.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && m.told.Before(began)
+		return m.Labels[label] == name && m.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && !m.cached.IsZero() && m.cached.Before(began)
 	})
 	if len(open) > 0 {
 		r.problem("O5", fmt.Sprintf("%s says that access is closed, and RoleBinding %s is there", x.point, open[0].Name))

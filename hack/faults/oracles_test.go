@@ -5,6 +5,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"tenure.dev/tenure/api/v1alpha1"
 )
 
 // testRun is a plan that is not under way.
@@ -66,6 +71,57 @@ func TestAGrantNeedsAFinalizerThatCleansUp(t *testing.T) {
 		r.judge(w, &write{call: call{verb: verbCreate, resource: "rolebindings"}, body: []byte(`{"metadata":{"labels":{"tenure.dev/membership":"m"}}}`)})
 		if (len(r.problems) > 0) != c.wrong {
 			t.Errorf("with finalizers %v: %v", c.finalizers, r.problems)
+		}
+	}
+}
+
+// A watch delivers to a process before its cache has it, and a pass that begins in between knows nothing of it.
+func TestAccessIsClosedBeforeItIsSaid(t *testing.T) {
+	const grants = "/namespaces/test/rolebindings? "
+	kate := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "test", Name: "kate"}}
+	grant := metadata{
+		Namespace: "test", Name: "grant", UID: "u", ResourceVersion: "7",
+		Labels: map[string]string{v1alpha1.LabelUser: "kate", v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+	}
+	delivered := func(s *seen) { s.event(grants, "ADDED", grant) }
+	cached := func(s *seen) { s.cached(grant.UID, grant.ResourceVersion) }
+	for _, c := range []struct {
+		name          string
+		before, after []func(*seen)
+		wrong         bool
+	}{
+		{"nobody has told of it", nil, nil, false},
+		{"it is in the cache", []func(*seen){delivered, cached}, nil, true},
+		{"it is not in the cache yet", []func(*seen){delivered}, nil, false},
+		{"it comes into the cache during the pass", []func(*seen){delivered}, []func(*seen){cached}, false},
+		{"it is deleted", []func(*seen){delivered, cached}, []func(*seen){func(s *seen) { s.deleted(grant.UID) }}, false},
+		{"it is gone by the next list", []func(*seen){delivered, cached}, []func(*seen){func(s *seen) { s.listed(grants, nil) }}, false},
+	} {
+		r := testRun(t)
+		w := newWire(r, 1)
+		w.seen.opened(grants)
+		for _, happen := range c.before {
+			happen(w.seen)
+		}
+		q := w.queues.make("user", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		q.Add(kate)
+		if _, ended := q.Get(); ended {
+			t.Fatal("no pass begins")
+		}
+		for _, happen := range c.after {
+			happen(w.seen)
+		}
+		r.judge(w, &write{
+			call: call{verb: verbPatch, resource: "users", subresource: "status", namespace: "test", name: "kate"}, body: []byte(`{"status":{"access":"Denied"}}`),
+		})
+		var told []problem
+		for _, p := range r.problems {
+			if strings.Contains(p.Sentence, "access is closed") {
+				told = append(told, p)
+			}
+		}
+		if (len(told) > 0) != c.wrong {
+			t.Errorf("%s: %v", c.name, told)
 		}
 	}
 }

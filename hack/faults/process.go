@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -58,11 +59,33 @@ func startProcess(ctx context.Context, r *run, w *wire) (*process, error) {
 		cancel()
 		return nil, err //nolint:wrapcheck // says what it was about
 	}
+	if err := noteGrants(ctx, mgr.GetCache(), w.seen); err != nil {
+		cancel()
+		return nil, err
+	}
 	go func() {
 		defer close(p.ended)
 		p.err = mgr.Start(ctx)
 	}()
 	return p, nil
+}
+
+// noteGrants notes which RoleBindings the cache has. Handlers are told after it.
+func noteGrants(ctx context.Context, c cache.Cache, s *seen) error {
+	grants, err := c.GetInformer(ctx, &rbacv1.RoleBinding{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("follow the cache of RoleBindings: %w", err)
+	}
+	note := func(object any) {
+		if binding, ok := object.(*rbacv1.RoleBinding); ok {
+			s.cached(string(binding.UID), binding.ResourceVersion)
+		}
+	}
+	_, err = grants.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, object any) { note(object) }})
+	if err != nil {
+		return fmt.Errorf("follow the cache of RoleBindings: %w", err)
+	}
+	return nil
 }
 
 // agent is by which name the API server knows a process.

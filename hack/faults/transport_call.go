@@ -152,8 +152,8 @@ type metadata struct {
 	Finalizers        []string          `json:"finalizers"`
 	Labels            map[string]string `json:"labels"`
 
-	// told is when the process heard of it.
-	told time.Time
+	// cached is when the process's cache had it at the latest; zero: it may not have it yet.
+	cached time.Time
 }
 
 func (m metadata) key() string { return m.Namespace + "/" + m.Name }

@@ -17,6 +17,7 @@ type seen struct {
 	lists   map[string]map[string]metadata // of a source, by namespace and name: a list that a watch may follow
 	sources map[string]*view
 	gone    map[string]bool // UIDs of what the process knows to be gone
+	stored  map[string]time.Time
 }
 
 // view is what a watch makes known.
@@ -26,7 +27,7 @@ type view struct {
 }
 
 func newSeen(activity *atomic.Int64) *seen {
-	return &seen{activity: activity, lists: map[string]map[string]metadata{}, sources: map[string]*view{}, gone: map[string]bool{}}
+	return &seen{activity: activity, lists: map[string]map[string]metadata{}, sources: map[string]*view{}, gone: map[string]bool{}, stored: map[string]time.Time{}}
 }
 
 func (s *seen) listed(source string, items []metadata) {
@@ -35,8 +36,14 @@ func (s *seen) listed(source string, items []metadata) {
 	s.activity.Add(1)
 	list := make(map[string]metadata, len(items))
 	for i := range items {
-		items[i].told = time.Now()
 		list[items[i].key()] = items[i]
+	}
+	if v := s.sources[source]; v != nil {
+		for key, object := range v.objects {
+			if list[key].UID != object.UID {
+				s.gone[object.UID] = true
+			}
+		}
 	}
 	s.lists[source] = list
 }
@@ -85,7 +92,6 @@ func (s *seen) event(source, kind string, object metadata) {
 		delete(v.objects, object.key())
 		return
 	}
-	object.told = time.Now()
 	v.objects[object.key()] = object
 }
 
@@ -94,6 +100,13 @@ func (s *seen) deleted(uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone[uid] = true
+}
+
+// cached notes that the process's cache has a version of an object, which it comes to have a moment after it was delivered.
+func (s *seen) cached(uid, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored[uid+"@"+version] = time.Now()
 }
 
 // open are the sources that are watched, and those that are not for the moment.
@@ -141,6 +154,7 @@ func (s *seen) find(resource string, match func(metadata) bool) []metadata {
 			continue
 		}
 		for _, object := range v.objects {
+			object.cached = s.stored[object.UID+"@"+object.ResourceVersion]
 			if !s.gone[object.UID] && match(object) {
 				found = append(found, object)
 			}
