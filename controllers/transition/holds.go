@@ -41,7 +41,7 @@ func (p *pass) latch(ctx context.Context, planned *v1alpha1.PlannedEffect) (v1al
 func (p *pass) latchEach(ctx context.Context, progress v1alpha1.EffectProgress, memberships []*v1alpha1.Membership, hold *v1alpha1.MembershipHold) (v1alpha1.EffectProgress, error) {
 	var failures []error
 	for _, membership := range memberships {
-		if _, err := write.Latch(ctx, p, membership, hold); err != nil {
+		if err := write.Latch(ctx, p, membership, hold); err != nil {
 			progress.Failed++
 			failures = append(failures, err)
 			continue

@@ -114,7 +114,7 @@ func (p *pass) finishDeletion(ctx context.Context) error {
 		return fmt.Errorf("list the memberships of User %s: %w", p.user.Name, err)
 	}
 	for i := range memberships.Items {
-		if _, err := write.Latch(ctx, p, &memberships.Items[i], lifecycle.RemovedHold()); err != nil {
+		if err := write.Latch(ctx, p, &memberships.Items[i], lifecycle.RemovedHold()); err != nil {
 			return err
 		}
 	}

@@ -121,7 +121,7 @@ func (s *scene) deadlinesOnce(ctx context.Context, mould *mould, audit, crowd st
 	if _, err := s.pour(ctx, mould, crowd, size, func(i int) time.Time { return due[nameIn(crowd, i)] }); err != nil {
 		return late, nil, err
 	}
-	if _, err := s.startSettled(ctx, size, size); err != nil {
+	if _, err := s.startBefore(ctx, first, size, size); err != nil {
 		return late, nil, err
 	}
 	sights := entering(v1alpha1.StateExpired)

@@ -133,10 +133,7 @@ func (s *scene) smallStorm(ctx context.Context, mould *mould, expiring, standing
 	if err != nil {
 		return nil, nil, err
 	}
-	start, err := s.startSettled(ctx, standing+expiring, standing+expiring)
-	if time.Now().After(at) {
-		return nil, nil, errors.Join(errLate, err)
-	}
+	start, err := s.startBefore(ctx, at, standing+expiring, standing+expiring)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -160,3 +160,13 @@ func (s *scene) startSettled(ctx context.Context, users, memberships int) (*effo
 	spent.Seconds, spent.OperatorCPU = armed.Sub(s.operator.began).Seconds(), used
 	return spent, nil
 }
+
+// startBefore is startSettled for a population of which something becomes due at an instant. Where that is past by then, the error is
+// errLate: the operator may well have found something to do.
+func (s *scene) startBefore(ctx context.Context, at time.Time, users, memberships int) (*effort, error) {
+	spent, err := s.startSettled(ctx, users, memberships)
+	if time.Now().After(at) {
+		return nil, errors.Join(errLate, err)
+	}
+	return spent, err
+}

@@ -174,11 +174,7 @@ func (s *scene) tryStorm(ctx context.Context, mould, still *mould, size, bystand
 			return nil, err
 		}
 	}
-	_, err = s.startSettled(ctx, size, size)
-	if time.Now().After(at) {
-		return nil, errors.Join(errLate, err)
-	}
-	if err != nil {
+	if _, err = s.startBefore(ctx, at, size, size); err != nil {
 		return nil, err
 	}
 	result, err := s.weather(ctx, at, "storm", size, bystanders)

@@ -219,6 +219,9 @@ func replay(ctx context.Context, l *lab, o options, out io.Writer) (failed int, 
 	if err != nil {
 		return 0, err
 	}
+	if f, err := faultNamed(p.fault); err == nil {
+		fmt.Fprintf(out, "At %s: %s.\n", p.point, f.about)
+	}
 	fmt.Fprintln(out, strings.Join(outcome.log, "\n"))
 	if p.fault != "" && !outcome.struck {
 		fmt.Fprintln(out, "The write did not come: nothing went wrong.")

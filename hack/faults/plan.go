@@ -129,8 +129,8 @@ func faults() []fault {
 			}
 		}},
 		{name: crashAfter, about: "the process ends before it hears of the write", concerns: everyWrite, writes: 1, make: crashing(0)},
-		{name: crashTwice, about: "and its successor after its own first write", concerns: everyWrite, writes: 2, make: crashing(1)},
-		{name: crashLater, about: "and its successor after its own second write", concerns: everyWrite, writes: 2, make: crashing(2)},
+		{name: crashTwice, about: "the process ends, and its successor after its own first write", concerns: everyWrite, writes: 2, make: crashing(1)},
+		{name: crashLater, about: "the process ends, and its successor after its own second write", concerns: everyWrite, writes: 2, make: crashing(2)},
 		{name: "timeout", about: "the write is done, and the answer is a time-out", concerns: everyWrite, writes: 1, refuses: true, make: answering(true, http.StatusGatewayTimeout, "Timeout", "")},
 		{name: "broken", about: "the write is done, and the connection breaks", concerns: everyWrite, writes: 1, refuses: true, make: func(*run) strike {
 			return func(_ *wire, _ *write, send func() (*http.Response, error)) (*http.Response, error) {
@@ -157,7 +157,7 @@ func faults() []fault {
 				return nil, errCrashed
 			}
 		}},
-		{name: "time-travel", about: "and its successor sees the time before an earlier deletion", concerns: afterDeletion, deletions: true, writes: 3, past: true, blind: true, make: travelling("")},
+		{name: "time-travel", about: "the process ends after the write, and its successor sees the time before an earlier deletion", concerns: afterDeletion, deletions: true, writes: 3, past: true, blind: true, make: travelling("")},
 		{name: "unobserved", about: "what follows the write is never told, only what has come of it", concerns: everyWrite, writes: 2, past: true, make: func(*run) strike {
 			return func(w *wire, _ *write, send func() (*http.Response, error)) (*http.Response, error) {
 				w.gate.hold()
@@ -180,7 +180,7 @@ func aheadFaults() []fault {
 	var all []fault
 	for _, kind := range []string{"users", "memberships", "transitions", "rolebindings"} {
 		all = append(all, fault{
-			name: "ahead-" + kind, about: "and its successor sees the time before an earlier deletion, of all but the " + kind,
+			name: "ahead-" + kind, about: "the process ends after the write, and its successor sees the time before an earlier deletion, of all but the " + kind,
 			concerns: afterDeletion, deletions: true, writes: 4, past: true, blind: true, make: travelling(kind),
 		})
 	}

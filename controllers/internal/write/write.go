@@ -81,15 +81,12 @@ func LetGo(ctx context.Context, writer client.Writer, object client.Object) erro
 	return nil
 }
 
-// Latch puts a hold on a membership that does not have it yet, and tells whether it did.
-func Latch(ctx context.Context, writer client.Writer, m *v1alpha1.Membership, hold *v1alpha1.MembershipHold) (latched bool, err error) {
+// Latch puts a hold on a membership that is there and does not have it yet.
+func Latch(ctx context.Context, writer client.Writer, m *v1alpha1.Membership, hold *v1alpha1.MembershipHold) error {
 	if lifecycle.HasHold(m.Spec.Holds, hold.Name) {
-		return false, nil
+		return nil
 	}
 	held := m.DeepCopy()
 	held.Spec.Holds = append(slices.Clone(held.Spec.Holds), *hold)
-	if err := Object(ctx, writer, m, held); err != nil {
-		return false, client.IgnoreNotFound(err)
-	}
-	return true, nil
+	return client.IgnoreNotFound(Object(ctx, writer, m, held))
 }
