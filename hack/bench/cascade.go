@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/local"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 
 // cascades measures P4 and P5.
 func (b *bench) cascades(ctx context.Context) (measures []measure, err error) {
-	s, err := newScene(ctx, b, nil)
+	s, err := newScene(ctx, b, local.Options{})
 	if err != nil {
 		return nil, err
 	}

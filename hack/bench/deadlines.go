@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/local"
 )
 
 const latenessBar = 100.0 // milliseconds
@@ -40,7 +41,9 @@ func (b *bench) deadlines(ctx context.Context) (measures []measure, err error) {
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return nil, fmt.Errorf("preparing an audit log: %w", err)
 	}
-	s, err := newScene(ctx, b, map[string][]string{"audit-policy-file": {policy}, "audit-log-path": {audit}, "audit-log-mode": {"blocking"}})
+	s, err := newScene(ctx, b, local.Options{APIServerFlags: map[string][]string{
+		"audit-policy-file": {policy}, "audit-log-path": {audit}, "audit-log-mode": {"blocking"},
+	}})
 	if err != nil {
 		return nil, err
 	}

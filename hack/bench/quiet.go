@@ -34,7 +34,7 @@ const (
 // quiet measures P10 and P11, and then leaves the operator alone for P6 while others are measured: what it does then
 // takes minutes to see, and nearly nothing of the machine.
 func (b *bench) quiet(ctx context.Context) (measures []measure, err error) {
-	s, err := newScene(ctx, b, nil)
+	s, err := newScene(ctx, b, local.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -67,14 +67,14 @@ type scene struct {
 	crowds     int // of names that must not come again
 }
 
-// newScene starts a cluster with an organization whose groups grant something, and an operator. Flags are added to the API
-// server's.
-func newScene(ctx context.Context, b *bench, flags map[string][]string) (_ *scene, err error) {
+// newScene starts a cluster with an organization whose groups grant something, and an operator.
+func newScene(ctx context.Context, b *bench, plane local.Options) (_ *scene, err error) {
 	s := &scene{bench: b, slowness: 1}
 	if s.directory, err = os.MkdirTemp("", "tenure-bench-"); err != nil {
 		return nil, fmt.Errorf("preparing a scene: %w", err)
 	}
-	if s.cluster, err = local.Start(ctx, local.Options{Install: install, APIServerFlags: flags}); err != nil {
+	plane.Install = install
+	if s.cluster, err = local.Start(ctx, plane); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.directory))
 	}
 	if err := s.prepare(ctx); err != nil {

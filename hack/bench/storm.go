@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tenure.dev/tenure/api/v1alpha1"
+	"tenure.dev/tenure/hack/local"
 )
 
 const (
@@ -38,7 +39,7 @@ type storm struct {
 
 // storms measures P1, P2 and P12.
 func (b *bench) storms(ctx context.Context) (measures []measure, err error) {
-	s, err := newScene(ctx, b, nil)
+	s, err := newScene(ctx, b, local.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	Port int
 	// APIServerFlags are added to the flags of kube-apiserver, by name without dashes, and replace those of that name.
 	APIServerFlags map[string][]string
+	// Environment is added to that of etcd and kube-apiserver, as in "GOMEMLIMIT=8GiB", by name of the program.
+	Environment map[string][]string
 	// Install is called when the API server answers and before kube-controller-manager runs. CRDs belong here: the
 	// garbage collector looks for new kinds only every 30 seconds, so that dependants of a kind that is installed later
 	// would stay for so long.
@@ -181,7 +183,7 @@ func (c *Cluster) startStore(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	launcher, err := c.processes.launcher(Etcd, c.programs[Etcd])
+	launcher, err := c.processes.launcher(Etcd, c.programs[Etcd], c.options.Environment[Etcd]...)
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	launcher, err := c.processes.launcher(APIServer, c.programs[APIServer])
+	launcher, err := c.processes.launcher(APIServer, c.programs[APIServer], c.options.Environment[APIServer]...)
 	if err != nil {
 		return err
 	}

@@ -213,3 +213,16 @@ func TestStarterKilled(t *testing.T) {
 	g.Eventually(ready).ShouldNot(BeAnExistingFile())
 	g.Eventually(ids[0]).ShouldNot(BeADirectory())
 }
+
+func TestLauncher(t *testing.T) {
+	g := NewWithT(t)
+	directory := t.TempDir()
+	p := &processes{directory: directory, ids: directory}
+	g.Expect(os.Mkdir(filepath.Join(directory, launchers), 0o700)).To(Succeed())
+	launcher, err := p.launcher("env", "/usr/bin/env", "GOMEMLIMIT=8GiB", "WORDS=it's two")
+	g.Expect(err).NotTo(HaveOccurred())
+	said, err := exec.Command(launcher).Output()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(strings.Split(string(said), "\n")).To(ContainElements("GOMEMLIMIT=8GiB", "WORDS=it's two"))
+	g.Expect(p.pid("env")).NotTo(BeZero())
+}

@@ -26,7 +26,7 @@ const (
 // The call with --help is envtest asking for flags, not the program itself.
 const launchScript = `#!/bin/sh
 [ "$1" = --help ] || echo $$ >%s || exit
-exec %s "$@"
+%sexec %s "$@"
 `
 
 // reapScript ends what is left when the program at the other end of the pipe has ended in whatever way, SIGKILL included:
@@ -73,10 +73,14 @@ func newProcesses(directory string, remove []string) (*processes, error) {
 	return &processes{directory: directory, ids: ids, reaper: reaper, alive: alive}, nil
 }
 
-// launcher writes a script that runs program under name, and returns its path.
-func (p *processes) launcher(name, program string) (string, error) {
+// launcher writes a script that runs program under name, with more in its environment, and returns its path.
+func (p *processes) launcher(name, program string, environment ...string) (string, error) {
 	path := filepath.Join(p.directory, launchers, name)
-	script := fmt.Sprintf(launchScript, shellQuote(filepath.Join(p.ids, name)), shellQuote(program))
+	var exports strings.Builder
+	for _, variable := range environment {
+		fmt.Fprintf(&exports, "export %s\n", shellQuote(variable))
+	}
+	script := fmt.Sprintf(launchScript, shellQuote(filepath.Join(p.ids, name)), exports.String(), shellQuote(program))
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		return "", fmt.Errorf("writing the launcher of %s: %w", name, err)
 	}
