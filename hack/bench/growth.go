@@ -79,7 +79,7 @@ func (b *bench) growth(ctx context.Context) (measures []measure, err error) {
 // thrifty has the API server collect its garbage before the machine is full: with 100,000 users it holds half a million objects, and
 // waiting for as much garbage again would leave no room for the operator.
 func thrifty() map[string][]string {
-	const share = 0.5
+	const share = 0.62
 	return map[string][]string{local.APIServer: {fmt.Sprintf("GOMEMLIMIT=%.0fMiB", share*thisMachine().Memory*1024)}}
 }
 
@@ -153,7 +153,7 @@ func (s *scene) smallStorm(ctx context.Context, mould *mould, expiring, standing
 }
 
 // startsAtLeast is how many users in a second the operator knows when it starts, at the very least.
-const startsAtLeast = 1200
+const startsAtLeast = 200
 
 // started keeps what a start took, in time and memory.
 func (p *present) started(s *scene, start *effort) error {
