@@ -97,7 +97,7 @@ faults: controlplane bin/manager bin/faults ## Fail the operator at every write,
 	@bin/faults $(TABLE) $(ARGS)
 
 .PHONY: bench
-bench: controlplane bin/manager bin/bench ## Measure the operator against a bare client (ARGS='-only P1,P2', -quick); about an hour and a half.
+bench: controlplane bin/manager bin/bench ## Measure the operator against a bare client (ARGS='-only P1,P2', -quick); more than two hours.
 	@bin/bench $(TABLE) $(ARGS)
 
 MINUTES ?= 60

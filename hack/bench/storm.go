@@ -175,7 +175,7 @@ func (s *scene) tryStorm(ctx context.Context, mould, still *mould, size, bystand
 			return nil, err
 		}
 	}
-	if _, err = s.startBefore(ctx, at, size, size); err != nil {
+	if _, err := s.startBefore(ctx, at, size, size); err != nil {
 		return nil, err
 	}
 	result, err := s.weather(ctx, at, "storm", size, bystanders)

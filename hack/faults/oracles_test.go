@@ -114,14 +114,8 @@ func TestAccessIsClosedBeforeItIsSaid(t *testing.T) {
 		r.judge(w, &write{
 			call: call{verb: verbPatch, resource: "users", subresource: "status", namespace: "test", name: "kate"}, body: []byte(`{"status":{"access":"Denied"}}`),
 		})
-		var told []problem
-		for _, p := range r.problems {
-			if strings.Contains(p.Sentence, "access is closed") {
-				told = append(told, p)
-			}
-		}
-		if (len(told) > 0) != c.wrong {
-			t.Errorf("%s: %v", c.name, told)
+		if (len(r.problems) > 0) != c.wrong {
+			t.Errorf("%s: %v", c.name, r.problems)
 		}
 	}
 }

@@ -16,8 +16,8 @@ type seen struct {
 	mu      sync.Mutex
 	lists   map[string]map[string]metadata // of a source, by namespace and name: a list that a watch may follow
 	sources map[string]*view
-	gone    map[string]bool // UIDs of what the process knows to be gone
-	stored  map[string]time.Time
+	gone    map[string]bool      // UIDs of what the process knows to be gone
+	stored  map[string]time.Time // when the cache had them, by UID and version
 }
 
 // view is what a watch makes known.

@@ -21,7 +21,7 @@ const (
 	logTailBytes = 4096
 )
 
-// launchScript starts a program and leaves its process id in a file: envtest keeps the ids to itself, and only by id can a
+// launchScript starts a program, after what is exported to it, and leaves its process id in a file: envtest keeps the ids to itself, and only by id can a
 // program be ended at once. Without the file it does not start, so that removing the folder of ids ends all starting.
 // The call with --help is envtest asking for flags, not the program itself.
 const launchScript = `#!/bin/sh
